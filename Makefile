@@ -1,0 +1,33 @@
+# The everyday commands. Each installs what it needs on Debian 12 (scripts/setup).
+
+.DEFAULT_GOAL := help
+.PHONY: help build test demo bench lint docs fmt clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+build: ## Build esp-builder and compose (target/release)
+	cargo build --release --locked -p esp-builder -p composer
+
+test: ## Check and test everything
+	scripts/test
+
+demo: ## Build a bootable image, look at it, boot it
+	scripts/demo
+
+bench: ## Measure against systemd-repart, genimage and mtools
+	scripts/bench
+
+lint: ## Format check and clippy only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs: ## Build the API documentation (target/doc)
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+fmt: ## Format the sources
+	cargo fmt --all
+
+clean: ## Remove what was built; the cache of scripts/setup stays
+	cargo clean
+	rm -rf out
