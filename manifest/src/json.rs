@@ -1,0 +1,296 @@
+//! The manifest as JSON: the one place that knows its spelling.
+//!
+//! The private types mirror the document; the public ones in [`crate::Manifest`]
+//! are what programs work with. The schema is generated from the former.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::JsonSchema;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize as DeriveDeserialize, Serialize};
+
+use crate::digest::Sha256;
+use crate::error::Error;
+use crate::model::{Entry, File, Manifest, Mode, Role, Source, Tree};
+use crate::path::TreePath;
+use crate::provenance::Provenance;
+
+/// The value of the document's `format`.
+pub const FORMAT: &str = "tree-manifest";
+
+/// The version this crate reads and writes.
+pub const VERSION: u64 = 1;
+
+/// What must be known before the rest may be read.
+#[derive(DeriveDeserialize)]
+struct Head {
+    format: String,
+    version: u64,
+}
+
+/// A directory-tree manifest: what is in the trees of a disk image, and where
+/// each byte comes from.
+#[derive(Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Document {
+    /// Always `tree-manifest`.
+    #[schemars(extend("const" = FORMAT))]
+    format: String,
+    /// Always 1.
+    #[schemars(extend("const" = VERSION))]
+    version: u64,
+    /// The EFI architectures the trees can boot, by their suffix (`x64`, `aa64`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    architectures: BTreeSet<String>,
+    /// The trees by role (`esp`, `xbootldr`, or a name of your own); in each, the
+    /// entries by path, sorted.
+    trees: Unique<Unique<EntryJson>>,
+}
+
+/// One thing in a tree.
+#[derive(Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Entry")]
+enum EntryJson {
+    /// A regular file.
+    File {
+        /// Its length in bytes.
+        size: u64,
+        /// The SHA-256 of its bytes, in lower-case hexadecimal digits.
+        #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+        sha256: String,
+        /// Where its bytes are.
+        source: SourceJson,
+        /// Permissions, where the file system keeps them, as octal digits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+        /// Why it is in the tree.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provenance: Option<Provenance>,
+    },
+    /// A directory; only an empty one, or one with a mode, needs an entry.
+    Directory {
+        /// Permissions, where the file system keeps them, as octal digits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+    },
+    /// A symbolic link; never in a tree for FAT.
+    Symlink {
+        /// Where it points, verbatim.
+        target: String,
+    },
+}
+
+/// Where the bytes of a file are.
+#[derive(Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Source")]
+enum SourceJson {
+    /// A file: absolute, or relative to the directory that holds the manifest.
+    Path(String),
+    /// The bytes themselves.
+    Text(String),
+}
+
+impl Manifest {
+    /// Reads a manifest from its JSON text and checks every rule of the format.
+    ///
+    /// # Errors
+    /// When the text is not JSON, is of another format or version, holds unknown
+    /// or repeated keys, or breaks a rule of [`Manifest::check`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
+        if head.format != FORMAT {
+            return Err(Error::Format(head.format));
+        }
+        if head.version != VERSION {
+            return Err(Error::Version(head.version));
+        }
+        let document: Document = serde_json::from_str(text).map_err(Error::Json)?;
+        let mut manifest = Self {
+            architectures: document.architectures,
+            ..Self::default()
+        };
+        for (name, entries) in document.trees.0 {
+            let role: Role = name.parse().map_err(|error| custom(&error))?;
+            let tree = read_tree(&role, entries)?;
+            manifest.trees.insert(role, tree);
+        }
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The JSON text: sorted, indented, with a final newline.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let trees = self.trees.iter().map(|(role, tree)| {
+            let entries = tree
+                .iter()
+                .map(|(path, entry)| (path.to_string(), write_entry(entry)));
+            (role.to_string(), Unique(entries.collect()))
+        });
+        let document = Document {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            architectures: self.architectures.clone(),
+            trees: Unique(trees.collect()),
+        };
+        let mut text = serde_json::to_string_pretty(&document)
+            .unwrap_or_else(|error| unreachable!("maps with text keys become JSON: {error}"));
+        text.push('\n');
+        text
+    }
+}
+
+/// The JSON Schema of the format, as published in `schema/`.
+#[must_use]
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(Document);
+    schema.insert(
+        "title".to_owned(),
+        "Directory-tree manifest, version 1".into(),
+    );
+    schema.insert("$id".to_owned(), "manifest-v1.schema.json".into());
+    format!("{:#}\n", schema.as_value())
+}
+
+fn read_tree(role: &Role, entries: Unique<EntryJson>) -> Result<Tree, Error> {
+    let mut tree = Tree::new();
+    for (path, entry) in entries.0 {
+        let refuse = |reason: String| Error::Entry {
+            role: role.clone(),
+            path: path.clone(),
+            reason,
+        };
+        let key = TreePath::new(path.clone()).map_err(|error| refuse(error.reason.to_owned()))?;
+        tree.insert(key, read_entry(entry).map_err(refuse)?);
+    }
+    Ok(tree)
+}
+
+fn read_entry(entry: EntryJson) -> Result<Entry, String> {
+    Ok(match entry {
+        EntryJson::File {
+            size,
+            sha256,
+            source,
+            mode,
+            provenance,
+        } => Entry::File(File {
+            size,
+            sha256: sha256.parse().map_err(|error| format!("{error}"))?,
+            source: read_source(source, size, &sha256)?,
+            mode: read_mode(mode)?,
+            provenance,
+        }),
+        EntryJson::Directory { mode } => Entry::Directory {
+            mode: read_mode(mode)?,
+        },
+        EntryJson::Symlink { target } if target.is_empty() || target.contains('\0') => {
+            return Err("a symbolic link needs a target without NUL".to_owned());
+        }
+        EntryJson::Symlink { target } => Entry::Symlink { target },
+    })
+}
+
+fn read_source(source: SourceJson, size: u64, sha256: &str) -> Result<Source, String> {
+    match source {
+        SourceJson::Path(path) if path.starts_with('/') => {
+            if path.contains('\0') {
+                return Err("a source path holds no NUL".to_owned());
+            }
+            Ok(Source::Absolute(path))
+        }
+        SourceJson::Path(path) => {
+            let beside = TreePath::new(path).map_err(|error| format!("source {error}"))?;
+            Ok(Source::Beside(beside))
+        }
+        SourceJson::Text(text) => {
+            let actual = Sha256::of(text.as_bytes()).to_string();
+            if text.len() as u64 != size || actual != sha256 {
+                return Err("`size` or `sha256` is not that of its own text".to_owned());
+            }
+            Ok(Source::Text(text))
+        }
+    }
+}
+
+fn read_mode(text: Option<String>) -> Result<Option<Mode>, String> {
+    let Some(text) = text else { return Ok(None) };
+    let bits = u16::from_str_radix(&text, 8)
+        .ok()
+        .filter(|_| !text.starts_with('+'));
+    match bits.and_then(Mode::new) {
+        Some(mode) => Ok(Some(mode)),
+        None => Err(format!(
+            "mode `{}` is not octal digits up to 7777",
+            text.escape_debug()
+        )),
+    }
+}
+
+fn write_entry(entry: &Entry) -> EntryJson {
+    match entry {
+        Entry::File(file) => EntryJson::File {
+            size: file.size,
+            sha256: file.sha256.to_string(),
+            source: match &file.source {
+                Source::Beside(path) => SourceJson::Path(path.to_string()),
+                Source::Absolute(path) => SourceJson::Path(path.clone()),
+                Source::Text(text) => SourceJson::Text(text.clone()),
+            },
+            mode: file.mode.map(|mode| mode.to_string()),
+            provenance: file.provenance.clone(),
+        },
+        Entry::Directory { mode } => EntryJson::Directory {
+            mode: mode.map(|mode| mode.to_string()),
+        },
+        Entry::Symlink { target } => EntryJson::Symlink {
+            target: target.clone(),
+        },
+    }
+}
+
+fn custom(error: &impl fmt::Display) -> Error {
+    Error::Json(de::Error::custom(error))
+}
+
+/// A map whose keys may not repeat. JSON allows it and most readers keep the
+/// last, so two programs could read two different trees from one manifest.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+struct Unique<V>(BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueVisitor(PhantomData))
+    }
+}
+
+struct UniqueVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueVisitor<V> {
+    type Value = Unique<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((key, value)) = access.next_entry::<String, V>()? {
+            if map.contains_key(&key) {
+                return Err(de::Error::custom(format_args!(
+                    "key `{key}` is there twice"
+                )));
+            }
+            map.insert(key, value);
+        }
+        Ok(Unique(map))
+    }
+}
+
+#[cfg(test)]
+mod tests;
