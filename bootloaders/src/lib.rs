@@ -1,1 +1,29 @@
-//! Placeholder front page.
+//! What each boot loader expects to find on disk.
+//!
+//! Values and text only: this crate does no I/O, and reads no clock and no
+//! environment. It knows the [Boot Loader Specification], systemd-boot's files,
+//! the heads of PE images and the kernel's command line; it does not know where
+//! generations come from or how a tree is written.
+//!
+//! A [`BootEntry`] is a bootable thing before anybody chose how to store it.
+//! Each boot loader's module turns entries into that loader's files.
+//!
+//! [Boot Loader Specification]: https://uapi-group.org/specifications/specs/boot_loader_specification/
+
+mod arch;
+pub mod bls;
+mod cmdline;
+mod entry;
+mod entry_name;
+mod error;
+mod line;
+pub mod loader_conf;
+pub mod pe;
+pub mod systemd_boot;
+
+pub use arch::Arch;
+pub use cmdline::CommandLine;
+pub use entry::{BootEntry, BootFile, EntryId};
+pub use entry_name::entry_name;
+pub use error::Error;
+pub use line::{Line, MachineId};

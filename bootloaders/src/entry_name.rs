@@ -1,0 +1,137 @@
+//! The file names of entries.
+
+use std::fmt::Write as _;
+
+use tree_manifest::GenerationId;
+
+/// The name of a generation's entry, without `.conf`:
+/// `nixos[-PROFILE]-generation-N[-specialisation-S]`.
+///
+/// Two generations never share a name. What could be mistaken is written as
+/// `%xx`, byte by byte: any character but `A-Za-z0-9._-`, because `+` would start
+/// a boot counter, `@` select a profile of a UKI, and `*?[` be a pattern in
+/// `default`; and the first letter of a profile's part `generation`, because it
+/// would end the profile.
+#[must_use]
+pub fn entry_name(id: &GenerationId) -> String {
+    let mut name = "nixos-".to_owned();
+    if let Some(profile) = &id.profile {
+        for (index, part) in profile.split('-').enumerate() {
+            if index > 0 {
+                name.push('-');
+            }
+            push_profile_part(&mut name, part);
+        }
+        name.push('-');
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(name, "generation-{}", id.number);
+    if let Some(specialisation) = &id.specialisation {
+        name.push_str("-specialisation-");
+        push_encoded(&mut name, specialisation);
+    }
+    name
+}
+
+fn push_profile_part(name: &mut String, part: &str) {
+    if part.eq_ignore_ascii_case("generation") {
+        let (first, rest) = part.split_at(1);
+        push_percent(name, first.as_bytes()[0]);
+        name.push_str(rest);
+    } else {
+        push_encoded(name, part);
+    }
+}
+
+fn push_encoded(name: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            name.push(char::from(byte));
+        } else {
+            push_percent(name, byte);
+        }
+    }
+}
+
+fn push_percent(name: &mut String, byte: u8) {
+    let _ = write!(name, "%{byte:02x}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(profile: Option<&str>, number: u64, specialisation: Option<&str>) -> GenerationId {
+        GenerationId {
+            profile: profile.map(str::to_owned),
+            number,
+            specialisation: specialisation.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_nixos_where_those_are_safe() {
+        for (id, name) in [
+            (id(None, 1, None), "nixos-generation-1"),
+            (
+                id(None, 42, Some("gnome")),
+                "nixos-generation-42-specialisation-gnome",
+            ),
+            (id(Some("work"), 3, None), "nixos-work-generation-3"),
+            (
+                id(None, 1, Some("a+3@b*c/ü%")),
+                "nixos-generation-1-specialisation-a%2b3%40b%2ac%2f%c3%bc%25",
+            ),
+            (
+                id(Some("generation-1"), 2, None),
+                "nixos-%67eneration-1-generation-2",
+            ),
+        ] {
+            assert_eq!(entry_name(&id), name);
+        }
+    }
+
+    /// Parts of which the confusing names are made.
+    fn confusing() -> impl Strategy<Value = String> {
+        let part = prop::sample::select(vec![
+            "generation",
+            "Generation",
+            "specialisation",
+            "1",
+            "2",
+            "x",
+            "+",
+            "%2b",
+            "",
+        ]);
+        prop::collection::vec(part, 1..6).prop_map(|parts| parts.join("-"))
+    }
+
+    fn any_id() -> impl Strategy<Value = GenerationId> {
+        let text = prop_oneof![confusing(), ".{1,8}"];
+        (
+            prop::option::of(text.clone()),
+            1..4_u64,
+            prop::option::of(text),
+        )
+            .prop_map(|(profile, number, specialisation)| GenerationId {
+                profile,
+                number,
+                specialisation,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn two_generations_never_share_a_name(first in any_id(), second in any_id()) {
+            prop_assert_eq!(first == second, entry_name(&first) == entry_name(&second));
+        }
+
+        #[test]
+        fn names_hold_no_character_with_a_meaning(id in any_id()) {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-%".contains(c);
+            prop_assert!(entry_name(&id).chars().all(allowed));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The files of systemd-boot.
+//!
+//! Specification: <https://www.freedesktop.org/software/systemd/man/latest/systemd-boot.html>
+//! and what `bootctl install` lays out.
+
+use tree_manifest::TreePath;
+
+use crate::arch::Arch;
+use crate::bls::Type1Entry;
+use crate::entry::{BootEntry, EntryId};
+use crate::entry_name::entry_name;
+use crate::line::{Line, MachineId};
+
+/// The content of `loader/entries.srel`: says that the entries are those of the
+/// specification. Without it, other tools take the directory for one of another
+/// scheme and leave it alone.
+pub const ENTRIES_SREL: &str = "type1\n";
+
+/// Where a binary of this architecture lies on the ESP: its own place, and the
+/// one that firmware starts without a boot variable.
+#[must_use]
+pub fn binary_paths(arch: Arch) -> [TreePath; 2] {
+    [
+        known(format!("EFI/systemd/{}", binary_name(arch))),
+        known(format!("EFI/BOOT/{}", arch.removable_name())),
+    ]
+}
+
+/// The file name of the binary, in packages as on the ESP.
+#[must_use]
+pub fn binary_name(arch: Arch) -> String {
+    format!("systemd-boot{arch}.efi")
+}
+
+/// `loader/loader.conf`, always on the ESP.
+#[must_use]
+pub fn loader_conf_path() -> TreePath {
+    known("loader/loader.conf".to_owned())
+}
+
+/// `loader/entries.srel`, beside the entries.
+#[must_use]
+pub fn entries_srel_path() -> TreePath {
+    known("loader/entries.srel".to_owned())
+}
+
+/// The file name of an entry, which is also its name for `default`.
+#[must_use]
+pub fn entry_file_name(id: &EntryId) -> Line {
+    let name = match id {
+        EntryId::Generation(id) => entry_name(id),
+        EntryId::Kernel => "linux".to_owned(),
+    };
+    Line::new(&format!("{name}.conf"))
+        .unwrap_or_else(|error| unreachable!("entry names are encoded: {error}"))
+}
+
+/// Where an entry lies on its partition.
+#[must_use]
+pub fn entry_path(id: &EntryId) -> Option<TreePath> {
+    TreePath::new(format!("loader/entries/{}", entry_file_name(id))).ok()
+}
+
+/// The Type #1 entry of a bootable thing whose files are stored as they are.
+///
+/// `with_architecture` is for trees that several architectures share: each boot
+/// loader then shows its own entries.
+#[must_use]
+pub fn type1(
+    entry: &BootEntry,
+    machine_id: Option<&MachineId>,
+    with_architecture: bool,
+) -> Type1Entry {
+    let own = entry.initrds.iter().map(|initrd| &initrd.path);
+    Type1Entry {
+        title: Some(entry.title.clone()),
+        version: entry.version.clone(),
+        machine_id: machine_id.cloned(),
+        sort_key: entry.sort_key.clone(),
+        linux: entry.kernel.path.clone(),
+        initrds: own.chain(&entry.extra_initrds).cloned().collect(),
+        options: entry.cmdline.clone(),
+        devicetree: entry.devicetree.as_ref().map(|file| file.path.clone()),
+        architecture: with_architecture.then_some(entry.arch),
+    }
+}
+
+fn known(path: String) -> TreePath {
+    TreePath::new(path).unwrap_or_else(|error| unreachable!("a constant path: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_binary_has_two_places() {
+        let paths = binary_paths(Arch::X64).map(|path| path.to_string());
+        assert_eq!(
+            paths,
+            ["EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"]
+        );
+    }
+
+    #[test]
+    fn a_kernel_without_a_generation_has_a_name_of_its_own() {
+        assert_eq!(entry_file_name(&EntryId::Kernel).as_str(), "linux.conf");
+    }
+}
