@@ -67,3 +67,15 @@ fn profile_folder() -> PathBuf {
         .expect("deps lies in a profile's folder")
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_programs_are_built_beside_the_test_that_asks() {
+        for name in ["esp-builder", "compose"] {
+            assert_eq!(built(name).parent(), Some(profile_folder().as_path()));
+        }
+    }
+}
