@@ -1,6 +1,7 @@
 //! The kernel command line as a value.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::arch::Arch;
 use crate::error::Error;
@@ -67,6 +68,14 @@ impl CommandLine {
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for CommandLine {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::new(text)
     }
 }
 

@@ -57,8 +57,8 @@ pub fn entry_file_name(id: &EntryId) -> Line {
 
 /// Where an entry lies on its partition.
 #[must_use]
-pub fn entry_path(id: &EntryId) -> Option<TreePath> {
-    TreePath::new(format!("loader/entries/{}", entry_file_name(id))).ok()
+pub fn entry_path(id: &EntryId) -> TreePath {
+    known(format!("loader/entries/{}", entry_file_name(id)))
 }
 
 /// The Type #1 entry of a bootable thing whose files are stored as they are.
@@ -86,7 +86,7 @@ pub fn type1(
 }
 
 fn known(path: String) -> TreePath {
-    TreePath::new(path).unwrap_or_else(|error| unreachable!("a constant path: {error}"))
+    TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of encoded names: {error}"))
 }
 
 #[cfg(test)]

@@ -1,1 +1,91 @@
-//! Placeholder front page.
+//! Lays out EFI System Partition trees from bootspec documents (NixOS RFC 125).
+//!
+//! One straight line: documents are read and parsed ([`document`]), become a
+//! sorted set of generations ([`generation`]), then boot entries whose files were
+//! found ([`source`], [`entries`], [`loader`]), then a plan ([`plan`]), which is a
+//! value made of recipes. Only [`apply`] writes, and it writes a directory that
+//! appears in one step, with a manifest beside the trees.
+//!
+//! The library prints nothing and reads no clock; what is worth telling without
+//! being an error is a [`Warning`].
+
+pub mod apply;
+pub mod document;
+pub mod entries;
+mod error;
+pub mod generation;
+pub mod loader;
+pub mod plan;
+mod publish;
+pub mod settings;
+pub mod source;
+#[cfg(test)]
+mod testkit;
+mod warning;
+
+pub use error::Error;
+pub use settings::Settings;
+pub use warning::Warning;
+
+use bootloaders::BootEntry;
+
+use crate::generation::GenerationSet;
+use crate::loader::LoaderBinary;
+use crate::plan::{PlanInput, TreePlan};
+use crate::settings::Input;
+use crate::source::Sources;
+
+/// A plan and what led to it, for a report.
+#[derive(Debug)]
+pub struct Planned {
+    /// Every file of every tree.
+    pub plan: TreePlan,
+    /// The menu, oldest generation first.
+    pub entries: Vec<BootEntry>,
+    /// Which of the entries starts by itself.
+    pub default: usize,
+    /// The boot loaders, one an architecture.
+    pub loaders: Vec<LoaderBinary>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads all that the settings name and plans the trees. Nothing is written.
+///
+/// # Errors
+/// When an input cannot be read or is refused; see [`Error`].
+pub fn plan(settings: &Settings) -> Result<Planned, Error> {
+    let mut sources = Sources::new(settings.root.as_deref(), &settings.store_dir)?;
+    let mut warnings = Vec::new();
+    let (entries, default, toplevel) = match &settings.input {
+        Input::Bootspecs(documents) => {
+            let generations = GenerationSet::load(documents)?;
+            warnings.extend(generations.warnings());
+            let default = generations.default_index(settings.default.as_ref())?;
+            let toplevel = generations.as_slice()[default].system.toplevel.clone();
+            let entries = entries::of_generations(&generations, settings, &mut sources)?;
+            (entries, default, Some(toplevel))
+        }
+        Input::Kernel(kernel) => {
+            let entry = entries::of_kernel(kernel, &mut sources)?;
+            (vec![entry], 0, None)
+        }
+    };
+    warnings.extend(entries.iter().filter_map(Warning::of_command_line));
+    let arches = entries.iter().map(|entry| entry.arch).collect();
+    let loaders = loader::find(settings, &sources, &arches, toplevel.as_deref())?;
+    warnings.extend(loaders.iter().filter_map(Warning::of_loader));
+    let plan = plan::plan(&PlanInput {
+        entries: &entries,
+        default,
+        loaders: &loaders,
+        settings,
+    })?;
+    Ok(Planned {
+        plan,
+        entries,
+        default,
+        loaders,
+        warnings,
+    })
+}

@@ -1,1 +1,96 @@
-fn main() {}
+//! The `esp-builder` program.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use esp_builder::apply::{self, Content};
+
+mod cli;
+mod failure;
+mod report;
+mod settings_file;
+
+use cli::{Cli, Generate};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has seen enough, such as `head`, is no failure.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(Failure::Usage(message)) => {
+            let kind = clap::error::ErrorKind::MissingRequiredArgument;
+            Cli::command().error(kind, message).exit()
+        }
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    if let Some(what) = cli.generate {
+        return generate(what).map_err(Failure::Output);
+    }
+    let flags = match &cli.settings {
+        Some(path) => cli.flags.clone().or(settings_file::load(path)?),
+        None => cli.flags.clone(),
+    };
+    let content = if flags.by_reference {
+        Content::ByReference
+    } else {
+        Content::Copied
+    };
+    let settings = flags.resolve()?;
+    let out = cli.out.as_deref();
+    if let Some(out) = out {
+        apply::check_output(out)?;
+    }
+    let planned = esp_builder::plan(&settings)?;
+    report::warnings(&planned.warnings);
+    if let (Some(out), false) = (out, cli.dry_run) {
+        let total = planned
+            .plan
+            .trees
+            .keys()
+            .map(|role| planned.plan.totals(role).1);
+        let bar = report::bar(total.sum(), cli.quiet || cli.json);
+        apply::apply(&planned.plan, out, content, &|count| bar.inc(count))?;
+        bar.finish_and_clear();
+    }
+    let summary = report::Summary {
+        planned: &planned,
+        out,
+        dry_run: cli.dry_run,
+    };
+    let mut stdout = io::stdout().lock();
+    match (cli.json, cli.quiet) {
+        (true, _) => summary.write_json(&mut stdout),
+        (false, true) => Ok(()),
+        (false, false) => summary.write_text(&mut stdout),
+    }
+    .and_then(|()| stdout.flush())
+    .map_err(Failure::Output)
+}
+
+fn generate(what: Generate) -> io::Result<()> {
+    let mut command = Cli::command();
+    let mut stdout = io::stdout().lock();
+    match what {
+        Generate::Man => clap_mangen::Man::new(command).render(&mut stdout),
+        Generate::Schema => stdout.write_all(tree_manifest::schema().as_bytes()),
+        Generate::Bash | Generate::Zsh | Generate::Fish => {
+            let shell = what.shell();
+            // Into memory first: the generator panics when a write fails.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "esp-builder", &mut script);
+            stdout.write_all(&script)
+        }
+    }
+}

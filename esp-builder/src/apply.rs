@@ -1,0 +1,284 @@
+//! From a plan to directories and a manifest.
+//!
+//! Content is cloned where the file system can share it, and copied elsewhere.
+//! Each source is read once, for its digest, on as many threads as there are
+//! processors; the result does not depend on their number.
+#![expect(clippy::disallowed_methods, reason = "applying a plan writes it")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use tree_manifest::{Entry, Hasher, Manifest, Role, Sha256, Source, TreePath};
+
+use crate::error::Error;
+use crate::plan::{PlannedFile, Recipe, TreePlan};
+use crate::publish::{MANIFEST, Staging, set_mode, write_error};
+
+/// How much is read and hashed at once, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// What becomes of the content of the trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// It is in the trees.
+    Copied,
+    /// The manifest refers to it where it is; only texts are in the trees.
+    ByReference,
+}
+
+/// Told of every piece that was read, by its length in bytes, from any thread.
+pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
+
+/// Says whether an output may be made at a place, before anything is read.
+///
+/// # Errors
+/// When something is there that is not an earlier result.
+pub fn check_output(out: &Path) -> Result<(), Error> {
+    crate::publish::check_replaceable(out)
+}
+
+/// Makes the output of a plan: one directory a tree, and the manifest.
+///
+/// It appears at `out` in one step; an earlier result there is replaced. After an
+/// error nothing is left.
+///
+/// # Errors
+/// When a source is not what it was when the plan was made, when something cannot
+/// be read or written, or when `out` holds something else.
+pub fn apply(
+    plan: &TreePlan,
+    out: &Path,
+    content: Content,
+    progress: Progress<'_>,
+) -> Result<Manifest, Error> {
+    let staging = Staging::beside(out)?;
+    let jobs = jobs(plan, staging.path(), content)?;
+    make_directories(plan, &jobs, staging.path())?;
+    let digests = run(&jobs, progress)?;
+    let mut manifest = Manifest {
+        architectures: plan.architectures.clone(),
+        ..Manifest::default()
+    };
+    for role in plan.trees.keys() {
+        manifest.tree_mut(role.clone());
+    }
+    for (job, sha256) in jobs.into_iter().zip(digests) {
+        let file = tree_manifest::File {
+            size: job.file.recipe.size(),
+            sha256,
+            source: job.source,
+            mode: None,
+            provenance: Some(job.file.provenance.clone()),
+        };
+        let tree = manifest.tree_mut(job.role.clone());
+        tree.insert(job.path.clone(), Entry::File(file));
+    }
+    manifest.check().map_err(Error::Manifest)?;
+    // Last, so that no file is younger than the manifest that describes it.
+    write_text(&staging.path().join(MANIFEST), &manifest.to_json())?;
+    staging.publish()?;
+    Ok(manifest)
+}
+
+/// One file to be made or read.
+struct Job<'a> {
+    role: &'a Role,
+    path: &'a TreePath,
+    file: &'a PlannedFile,
+    /// Where the manifest says that the bytes are.
+    source: Source,
+    /// Where to write the file; `None` when it stays where it is.
+    target: Option<PathBuf>,
+}
+
+fn jobs<'a>(plan: &'a TreePlan, staging: &Path, content: Content) -> Result<Vec<Job<'a>>, Error> {
+    let mut jobs = Vec::new();
+    for (role, tree) in &plan.trees {
+        for (path, file) in tree {
+            let mut job = Job {
+                role,
+                path,
+                file,
+                source: Source::Beside(beside(role, path)?),
+                target: Some(path.on(&staging.join(role.as_str()))),
+            };
+            if let (Recipe::Copy { from, .. }, Content::ByReference) = (&file.recipe, content) {
+                job.source = absolute(from)?;
+                job.target = None;
+            }
+            jobs.push(job);
+        }
+    }
+    Ok(jobs)
+}
+
+fn beside(role: &Role, path: &TreePath) -> Result<TreePath, Error> {
+    TreePath::new(format!("{role}/{path}")).map_err(|error| Error::NotForFat {
+        role: role.clone(),
+        path: path.clone(),
+        origin: "the plan".to_owned(),
+        reason: error.reason.to_owned(),
+    })
+}
+
+fn absolute(path: &Path) -> Result<Source, Error> {
+    let absolute = std::path::absolute(path).map_err(read_error(path))?;
+    match absolute.to_str() {
+        Some(text) => Ok(Source::Absolute(text.to_owned())),
+        None => Err(Error::NotUtf8(absolute)),
+    }
+}
+
+/// Makes the trees' own directories, and those that files are written into.
+fn make_directories(plan: &TreePlan, jobs: &[Job<'_>], staging: &Path) -> Result<(), Error> {
+    for role in plan.trees.keys() {
+        make_directory(&staging.join(role.as_str()))?;
+    }
+    let written = jobs.iter().filter(|job| job.target.is_some());
+    let directories: BTreeSet<(&Role, TreePath)> = written
+        .flat_map(|job| job.path.ancestors().map(|path| (job.role, path)))
+        .collect();
+    for (role, directory) in directories {
+        make_directory(&directory.on(&staging.join(role.as_str())))?;
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path) -> Result<(), Error> {
+    fs::create_dir(path).map_err(write_error(path))?;
+    set_mode(path, 0o755)
+}
+
+/// Does every job and returns the digests in the jobs' order.
+///
+/// Jobs are taken in order and every one that was taken is finished, so that of
+/// several errors the first in order is the one reported, on any machine.
+fn run(jobs: &[Job<'_>], progress: Progress<'_>) -> Result<Vec<Sha256>, Error> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || {
+        let mut done = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else { break };
+            let result = job.run(progress);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            done.push((index, result));
+        }
+        done
+    };
+    let mut results = thread::scope(|scope| {
+        let count = processors.min(jobs.len());
+        let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+        let mut results = Vec::with_capacity(jobs.len());
+        for worker in workers {
+            match worker.join() {
+                Ok(done) => results.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+impl Job<'_> {
+    fn run(&self, progress: Progress<'_>) -> Result<Sha256, Error> {
+        match (&self.file.recipe, &self.target) {
+            (Recipe::Text(text), target) => {
+                if let Some(target) = target {
+                    write_text(target, text)?;
+                }
+                progress(text.len() as u64);
+                Ok(Sha256::of(text.as_bytes()))
+            }
+            (Recipe::Copy { from, size }, target) => copy(from, *size, target.as_deref(), progress),
+        }
+    }
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+    let mut file = create(path)?;
+    file.write_all(text.as_bytes()).map_err(write_error(path))
+}
+
+fn create(path: &Path) -> Result<File, Error> {
+    let file = File::create_new(path).map_err(write_error(path))?;
+    set_mode(path, 0o644)?;
+    Ok(file)
+}
+
+/// Copies a file and hashes it; without a target, hashes it.
+///
+/// The source is read, not the copy: a clone has no cached pages yet. That the
+/// source is the same before and after makes the digest that of the copy.
+fn copy(
+    from: &Path,
+    size: u64,
+    target: Option<&Path>,
+    progress: Progress<'_>,
+) -> Result<Sha256, Error> {
+    let mut source = File::open(from).map_err(read_error(from))?;
+    let before = source.metadata().map_err(read_error(from))?;
+    check_unchanged(from, size, before.len())?;
+    let mut copy = target.map(create).transpose()?;
+    // A clone that is refused (another file system, or one that cannot) wrote
+    // nothing, so copying starts afresh.
+    if let Some(file) = &copy
+        && rustix::fs::ioctl_ficlone(file, &source).is_ok()
+    {
+        copy = None;
+    }
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let count = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(read_error(from)(error)),
+        };
+        hasher.update(&buffer[..count]);
+        if let (Some(file), Some(target)) = (&mut copy, target) {
+            file.write_all(&buffer[..count])
+                .map_err(write_error(target))?;
+        }
+        progress(count as u64);
+    }
+    let (digest, length) = hasher.finish();
+    check_unchanged(from, size, length)?;
+    let after = source.metadata().map_err(read_error(from))?;
+    if stamp(&before) != stamp(&after) {
+        return Err(Error::Changed {
+            path: from.into(),
+            reason: "something wrote to it".to_owned(),
+        });
+    }
+    Ok(digest)
+}
+
+fn check_unchanged(path: &Path, planned: u64, found: u64) -> Result<(), Error> {
+    if planned == found {
+        return Ok(());
+    }
+    Err(Error::Changed {
+        path: path.into(),
+        reason: format!("{found} bytes instead of {planned}"),
+    })
+}
+
+/// What changes when somebody writes to a file.
+fn stamp(metadata: &Metadata) -> (u64, i64, i64) {
+    (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+fn read_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Read { path, source }
+}

@@ -1,0 +1,280 @@
+//! Bootspec documents (RFC 125): text to our own types.
+//!
+//! Specification: <https://github.com/NixOS/rfcs/blob/master/rfcs/0125-bootspec.md>
+//!
+//! The `bootspec` crate defines the format, and this is the only module that
+//! names it. A document is looked at as plain JSON first, because the crate's
+//! errors do not say what is missing, and every value is checked on the way
+//! into our types: a document may come from anywhere.
+#![expect(clippy::disallowed_methods, reason = "`load` reads the document")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use bootloaders::{Arch, CommandLine, Line};
+use bootspec::v1::{BootSpecV1, GenerationV1};
+use bootspec::{BootJson, Extensions};
+use serde::Deserialize;
+use serde_json::Value;
+use tree_manifest::TreePath;
+
+use crate::error::Error;
+
+mod shape;
+
+/// The longest document, in bytes. Real ones have a few thousand; NixOS systems
+/// with hundreds of specialisations stay below one million.
+const LONGEST: u64 = 16 << 20;
+
+/// A bootspec document.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The system itself.
+    pub system: System,
+    /// Its specialisations by name.
+    pub specialisations: BTreeMap<String, System>,
+}
+
+/// What a document says of one system. Every path is absolute and free of `..`.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// The label, when it is not empty.
+    pub label: Option<Line>,
+    /// The system double, such as `x86_64-linux`.
+    pub system: String,
+    /// The architecture of the double.
+    pub arch: Arch,
+    /// The system's directory.
+    pub toplevel: PathBuf,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// The initial RAM disk.
+    pub initrd: Option<PathBuf>,
+    /// The kernel command line, `init=` included.
+    pub cmdline: CommandLine,
+    /// Whether the initrd lacks secrets that the running system would append.
+    pub has_initrd_secrets: bool,
+    /// Whether a specialisation has specialisations.
+    pub has_nested_specialisations: bool,
+    /// `org.nixos.systemd-boot`: sorts the menu.
+    pub sort_key: Option<Line>,
+    /// `org.nixos.systemd-boot`: a device tree for the kernel.
+    pub devicetree: Option<PathBuf>,
+    /// `org.nixos.extra-initrd.v1`: initrds that are on the ESP already.
+    pub extra_initrds: Vec<TreePath>,
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// When the file cannot be read or [`parse`] refuses it.
+pub fn load(path: &Path) -> Result<Document, Error> {
+    let read_error = |source| Error::Document {
+        path: path.into(),
+        source,
+    };
+    let file = fs::File::open(path).map_err(read_error)?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(read_error)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Error::Bootspec {
+            path: path.into(),
+            refusal: Refusal::new("is longer than 16 MiB"),
+        });
+    }
+    parse(&bytes).map_err(|refusal| Error::Bootspec {
+        path: path.into(),
+        refusal,
+    })
+}
+
+/// Why a document was refused, as the rest of a sentence that starts with its
+/// name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// What is wrong.
+    pub reason: String,
+    /// What the user can do about it.
+    pub hint: Option<&'static str>,
+}
+
+impl Refusal {
+    fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            hint: None,
+        }
+    }
+
+    fn with_hint(reason: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            reason: reason.into(),
+            hint: Some(hint),
+        }
+    }
+
+    fn inside(mut self, what: &str) -> Self {
+        self.reason = format!("{what}: {}", self.reason);
+        self
+    }
+}
+
+/// Takes a document from its text.
+///
+/// # Errors
+/// When it is not JSON, not a bootspec document of version 1, or when a value is
+/// one that no boot entry can hold.
+pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        Refusal::with_hint(
+            format!("is not JSON: {error}"),
+            "name the boot.json of a NixOS system",
+        )
+    })?;
+    shape::check(&value)?;
+    let document: BootJson = serde_json::from_value(value)
+        .map_err(|error| Refusal::new(format!("is not a bootspec document: {error}")))?;
+    let generation = GenerationV1::try_from(document.generation)
+        .map_err(|error| Refusal::new(format!("is not a bootspec document: {error}")))?;
+    // The crate keeps them in hash order, which must not reach a message.
+    let sorted: BTreeMap<_, _> = generation
+        .specialisations
+        .into_iter()
+        .map(|(name, specialisation)| (name.0, specialisation))
+        .collect();
+    let mut specialisations = BTreeMap::new();
+    for (name, specialisation) in sorted {
+        let what = format!("specialisation `{}`", name.escape_debug());
+        Line::new(&name)
+            .map_err(|error| Refusal::new(format!("a specialisation's name: {error}")))?;
+        let inner = specialisation.generation;
+        let mut system = System::new(inner.bootspec, &specialisation.extensions)
+            .map_err(|refusal| refusal.inside(&what))?;
+        system.has_nested_specialisations = !inner.specialisations.is_empty();
+        specialisations.insert(name, system);
+    }
+    Ok(Document {
+        system: System::new(generation.bootspec, &document.extensions)?,
+        specialisations,
+    })
+}
+
+/// `org.nixos.systemd-boot`, as far as it is known.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SystemdBoot {
+    sort_key: Option<String>,
+    devicetree: Option<PathBuf>,
+}
+
+/// `org.nixos.extra-initrd.v1`, as far as it is known.
+#[derive(Default, Deserialize)]
+struct ExtraInitrd {
+    paths: Vec<String>,
+}
+
+impl System {
+    fn new(spec: BootSpecV1, extensions: &Extensions) -> Result<Self, Refusal> {
+        let init = absolute("init", spec.init)?;
+        let systemd_boot: SystemdBoot = extension(extensions, "org.nixos.systemd-boot")?;
+        let extra: ExtraInitrd = extension(extensions, "org.nixos.extra-initrd.v1")?;
+        let arch = Arch::from_nix_system(&spec.system).ok_or_else(|| {
+            let system = spec.system.escape_debug();
+            Refusal::new(format!(
+                "`system` `{system}` is not one that UEFI boots Linux on"
+            ))
+        })?;
+        Ok(Self {
+            label: optional_line("label", Some(spec.label))?,
+            arch,
+            cmdline: command_line(&init, &spec.kernel_params)?,
+            system: spec.system,
+            toplevel: absolute("toplevel", spec.toplevel.0)?,
+            kernel: absolute("kernel", spec.kernel)?,
+            initrd: spec
+                .initrd
+                .map(|path| absolute("initrd", path))
+                .transpose()?,
+            has_initrd_secrets: spec.initrd_secrets.is_some(),
+            has_nested_specialisations: false,
+            sort_key: optional_line("sortKey", systemd_boot.sort_key)?,
+            devicetree: systemd_boot
+                .devicetree
+                .map(|path| absolute("devicetree", path))
+                .transpose()?,
+            extra_initrds: extra
+                .paths
+                .iter()
+                .map(|path| extra_initrd(path))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn extension<T: Default + for<'de> Deserialize<'de>>(
+    extensions: &Extensions,
+    name: &str,
+) -> Result<T, Refusal> {
+    let Some(value) = extensions.get(name) else {
+        return Ok(T::default());
+    };
+    T::deserialize(value).map_err(|error| Refusal::new(format!("extension `{name}`: {error}")))
+}
+
+fn optional_line(key: &str, text: Option<String>) -> Result<Option<Line>, Refusal> {
+    match text {
+        Some(text) if !text.is_empty() => Line::new(&text)
+            .map(Some)
+            .map_err(|error| Refusal::new(format!("`{key}`: {error}"))),
+        _ => Ok(None),
+    }
+}
+
+fn command_line(init: &Path, parameters: &[String]) -> Result<CommandLine, Refusal> {
+    let init = init
+        .to_str()
+        .filter(|init| !init.contains(char::is_whitespace))
+        .ok_or_else(|| Refusal::new("`init` holds a space, which would end it"))?;
+    CommandLine::of_system(init, parameters)
+        .map_err(|error| Refusal::new(format!("`kernelParams`: {error}")))
+}
+
+/// A path that means the same wherever it is read.
+fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, Refusal> {
+    let shown = path.display().to_string();
+    let refuse = |reason: &str| {
+        let shown: String = shown.chars().take(200).collect();
+        Refusal::new(format!("`{key}` `{}` {reason}", shown.escape_debug()))
+    };
+    if !path.is_absolute() {
+        return Err(refuse("is not an absolute path"));
+    }
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err(refuse("holds `..`"));
+    }
+    if shown.contains(char::is_control) {
+        return Err(refuse("holds a control character"));
+    }
+    Ok(path)
+}
+
+fn extra_initrd(path: &str) -> Result<TreePath, Refusal> {
+    let refuse = |reason: &dyn std::fmt::Display| {
+        Refusal::new(format!("extension `org.nixos.extra-initrd.v1`: {reason}"))
+    };
+    let relative = path.strip_prefix('/').unwrap_or(path);
+    let path = TreePath::new(relative).map_err(|error| refuse(&error))?;
+    for name in path.components() {
+        tree_manifest::fat::check_name(name)
+            .map_err(|reason| refuse(&format_args!("`{path}`: {reason}")))?;
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Why nothing was built.
+
+use std::io;
+use std::path::PathBuf;
+
+use bootloaders::Arch;
+use tree_manifest::{Role, TreePath};
+
+use crate::document::Refusal;
+
+/// Why a tree could not be planned or built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A document could not be read.
+    #[error("bootspec document `{}` {}", path.display(), absence(source))]
+    Document {
+        /// The document.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A document was read and refused.
+    #[error("bootspec document `{}` {refusal}", path.display())]
+    Bootspec {
+        /// The document.
+        path: PathBuf,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// No document was given.
+    #[error("there is no generation to boot")]
+    NoGenerations,
+    /// Two documents claim one number.
+    #[error("generation {number} is both `{}` and `{}`", first.display(), second.display())]
+    DuplicateGeneration {
+        /// The number.
+        number: u64,
+        /// One document.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// No number is left for a document without one.
+    #[error("no generation number is left for `{}`", .0.display())]
+    NumberTooLarge(PathBuf),
+    /// The chosen default is not among the generations.
+    #[error("the default, {wanted}, is none of the generations: {}", known.join(", "))]
+    NoSuchDefault {
+        /// The choice.
+        wanted: String,
+        /// What could have been chosen.
+        known: Vec<String>,
+    },
+    /// A file that an entry needs could not be read.
+    #[error("{whose}: {what} `{}` {}", path.display(), absence(source))]
+    Missing {
+        /// The entry, as a message names it.
+        whose: String,
+        /// What the file is to it.
+        what: &'static str,
+        /// The file, as the document names it.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file cannot be on a boot partition.
+    #[error("{whose}: {what} `{}` {reason}", path.display())]
+    Unfit {
+        /// The entry, as a message names it.
+        whose: String,
+        /// What the file is to it.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// Firmware cannot start the kernel.
+    #[error("{whose}: kernel `{}` is not an EFI application: {reason}", path.display())]
+    NotBootable {
+        /// The entry, as a message names it.
+        whose: String,
+        /// The kernel.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+        /// Whether it is a Linux kernel all the same.
+        is_linux: bool,
+    },
+    /// A kernel of another architecture than its system.
+    #[error("{whose} is for {wanted}, but its kernel `{}` is for {found}", path.display())]
+    WrongArchitecture {
+        /// The entry, as a message names it.
+        whose: String,
+        /// What it should be.
+        wanted: String,
+        /// What it is.
+        found: String,
+        /// The kernel.
+        path: PathBuf,
+    },
+    /// A title or version that no entry can hold.
+    #[error("{whose}: its {what} cannot stand in an entry")]
+    Text {
+        /// The entry, as a message names it.
+        whose: String,
+        /// Which of its texts.
+        what: &'static str,
+        /// The rule it breaks.
+        source: bootloaders::Error,
+    },
+    /// A boot loader binary could not be read.
+    #[error("boot loader `{}` {}", path.display(), absence(source))]
+    LoaderRead {
+        /// The binary.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file that is not the boot loader it was given as.
+    #[error("`{}` is not a systemd-boot binary: {reason}", path.display())]
+    NotALoader {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// Two boot loader binaries for one architecture.
+    #[error("`{}` and `{}` are both systemd-boot for {arch}", first.display(), second.display())]
+    TwoLoaders {
+        /// The architecture.
+        arch: Arch,
+        /// One binary.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// No boot loader for an architecture.
+    #[error("there is no systemd-boot for {arch}{}", searched_places(searched))]
+    NoLoader {
+        /// The architecture.
+        arch: Arch,
+        /// Where it was searched; empty when binaries were given.
+        searched: Vec<PathBuf>,
+    },
+    /// Two files want one place; FAT ignores case, so the two may differ in it.
+    #[error(
+        "tree `{role}`: `{first}` ({first_origin}) and `{second}` ({second_origin}) want one place"
+    )]
+    Collision {
+        /// The tree.
+        role: Role,
+        /// One path.
+        first: TreePath,
+        /// Who wants it.
+        first_origin: String,
+        /// The other path.
+        second: TreePath,
+        /// Who wants that.
+        second_origin: String,
+    },
+    /// A file that no FAT file system can hold.
+    #[error("tree `{role}`: `{path}` ({origin}): {reason}")]
+    NotForFat {
+        /// The tree.
+        role: Role,
+        /// The file.
+        path: TreePath,
+        /// Who wants it.
+        origin: String,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// The plan made a manifest that its own format refuses.
+    #[error("the planned trees are not valid")]
+    Manifest(#[source] tree_manifest::Error),
+    /// The root directory is none.
+    #[error("root `{}` {}", path.display(), absence(source))]
+    Root {
+        /// The directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A source could not be read while its bytes were taken.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The source.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A source that is not what it was when the plan was made.
+    #[error("`{}` changed while it was read: {reason}", path.display())]
+    Changed {
+        /// The source.
+        path: PathBuf,
+        /// What changed.
+        reason: String,
+    },
+    /// A source that a manifest cannot name.
+    #[error("`{}` is not UTF-8, so no manifest can refer to it", .0.display())]
+    NotUtf8(PathBuf),
+    /// The result could not be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The output is there and is not an earlier result.
+    #[error("`{}` is there already and {reason}", path.display())]
+    OutputExists {
+        /// The output.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Bootspec { refusal, .. } => return refusal.hint,
+            Self::Document { .. } => "name the boot.json of a NixOS system",
+            Self::NoGenerations => "give at least one --bootspec, or a --kernel",
+            Self::DuplicateGeneration { .. } => {
+                "number the documents: --bootspec NUMBER=PATH; without a number, one follows the last"
+            }
+            Self::NumberTooLarge(_) => "give the document a number: --bootspec NUMBER=PATH",
+            Self::NoSuchDefault { .. } => "choose NUMBER or NUMBER:SPECIALISATION from the list",
+            Self::Missing { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "the store path may be garbage-collected: leave the generation out, or rebuild it; \
+                 with a store elsewhere, use --root"
+            }
+            Self::Missing { .. } | Self::LoaderRead { .. } | Self::Read { .. } => {
+                "check the permissions of the file and of the directories above it"
+            }
+            Self::Unfit { .. } | Self::NotForFat { .. } => {
+                "rename or shrink the file at its source"
+            }
+            Self::NotBootable { is_linux: true, .. } => {
+                "systemd-boot starts kernels that are built with CONFIG_EFI_STUB"
+            }
+            Self::NotBootable { .. } => "name a kernel image such as bzImage, Image or vmlinuz.efi",
+            Self::WrongArchitecture { .. } => "a kernel boots on one architecture: take its own",
+            Self::Text { .. } => "entries are files of lines: remove the character",
+            Self::NotALoader { .. } => "name systemd-boot<arch>.efi, as systemd installs it",
+            Self::TwoLoaders { .. } => "give one --systemd-boot an architecture",
+            Self::NoLoader { .. } => "name the binary: --systemd-boot systemd-boot<arch>.efi",
+            Self::Collision { .. } => "FAT ignores case: rename one of the two at its source",
+            Self::Root { .. } => "--root is the directory that holds nix/store",
+            Self::Changed { .. } => "run again when nothing writes to the file",
+            Self::NotUtf8(_) => "leave --by-reference out, or rename the file",
+            Self::Write { .. } => "the output's directory must exist, be writable and have room",
+            Self::OutputExists { .. } => {
+                "name a new or empty directory; only an earlier result is replaced"
+            }
+            Self::Manifest(_) => return None,
+        })
+    }
+}
+
+/// A cause in two words where it has them.
+fn absence(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "is missing",
+        _ => "cannot be read",
+    }
+}
+
+fn searched_places(searched: &[PathBuf]) -> String {
+    if searched.is_empty() {
+        return String::new();
+    }
+    let places = searched.iter().map(|path| format!("`{}`", path.display()));
+    format!("; searched {}", places.collect::<Vec<_>>().join(", "))
+}

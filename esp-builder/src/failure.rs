@@ -1,0 +1,48 @@
+//! Why the program ended without doing what it was asked.
+
+use std::io;
+use std::path::PathBuf;
+
+use esp_builder::Error;
+
+/// Everything that can end the program early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The library refused or failed.
+    #[error(transparent)]
+    Build(#[from] Error),
+    /// The flags do not go together; the text says why.
+    #[error("{0}")]
+    Usage(String),
+    /// The settings file could not be read.
+    #[error("cannot read settings `{}`", path.display())]
+    SettingsRead {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The settings file was refused.
+    #[error("settings `{}`: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write standard output")]
+    Output(#[source] io::Error),
+}
+
+impl Failure {
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Build(error) => error.hint(),
+            Self::SettingsRead { .. } => Some("check that the file exists and is readable"),
+            Self::Settings { .. } => Some("the keys are the flags of --help, without the dashes"),
+            Self::Usage(_) | Self::Output(_) => None,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Boot loader binaries: given or searched for, and looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use bootloaders::pe::PeImage;
+use bootloaders::{Arch, systemd_boot};
+use tree_manifest::SignatureState;
+
+use crate::error::Error;
+use crate::settings::Settings;
+use crate::source::{Sources, read_at_most};
+
+/// Where systemd keeps its binaries, below a prefix.
+const BINARIES: &str = "lib/systemd/boot/efi";
+
+/// The most that is read of a binary, in bytes. systemd-boot has some 100 KiB.
+const LONGEST: u64 = 16 << 20;
+
+/// A boot loader binary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoaderBinary {
+    /// What it runs on.
+    pub arch: Arch,
+    /// The file; a path of the host.
+    pub file: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether it is signed.
+    pub signature: SignatureState,
+    /// What it says of itself, such as `systemd-boot 260`.
+    pub info: Option<String>,
+}
+
+/// Finds systemd-boot for every architecture of the entries, by architecture.
+///
+/// Binaries that were given are all taken, those for other architectures too.
+/// Without any, the default system's own systemd is looked into, then the host's;
+/// of two files the signed one wins.
+///
+/// # Errors
+/// When an architecture has none or two, or when a file is not systemd-boot.
+pub fn find(
+    settings: &Settings,
+    sources: &Sources,
+    arches: &BTreeSet<Arch>,
+    toplevel: Option<&Path>,
+) -> Result<Vec<LoaderBinary>, Error> {
+    let mut found: BTreeMap<Arch, LoaderBinary> = BTreeMap::new();
+    for path in &settings.systemd_boot {
+        let binary = inspect(path)?;
+        let (arch, second) = (binary.arch, binary.file.clone());
+        if let Some(first) = found.insert(arch, binary) {
+            return Err(Error::TwoLoaders {
+                arch,
+                first: first.file,
+                second,
+            });
+        }
+    }
+    for &arch in arches {
+        if found.contains_key(&arch) {
+            continue;
+        }
+        let mut places = Vec::new();
+        if settings.systemd_boot.is_empty() {
+            places = search_places(arch, sources, toplevel);
+        }
+        let Some(file) = places.iter().find_map(|place| place.file.as_ref()) else {
+            let searched = places.into_iter().map(|place| place.path).collect();
+            return Err(Error::NoLoader { arch, searched });
+        };
+        found.insert(arch, inspect(file)?);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Where a binary may be.
+struct Place {
+    /// The place as a message names it.
+    path: PathBuf,
+    /// The binary, when it is there.
+    file: Option<PathBuf>,
+}
+
+/// The places to search, the best one first.
+fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<Place> {
+    let name = systemd_boot::binary_name(arch);
+    let names = [format!("{name}.signed"), name];
+    let of_system = toplevel.map(|toplevel| toplevel.join("systemd").join(BINARIES));
+    let of_host = ["/usr", "/run/current-system/sw"].map(|prefix| Path::new(prefix).join(BINARIES));
+    let mut places = Vec::new();
+    for path in of_system
+        .iter()
+        .flat_map(|directory| names.iter().map(|name| directory.join(name)))
+    {
+        places.push(Place {
+            // Links are followed inside the root: the host's store is another.
+            file: sources.locate(&path).ok().map(|located| located.host),
+            path: sources.on_host(&path),
+        });
+    }
+    for path in of_host
+        .iter()
+        .flat_map(|directory| names.iter().map(|name| directory.join(name)))
+    {
+        let file = path.is_file().then(|| path.clone());
+        places.push(Place { path, file });
+    }
+    places
+}
+
+fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
+    let bytes = read_at_most(path, LONGEST).map_err(|source| Error::LoaderRead {
+        path: path.into(),
+        source,
+    })?;
+    let refuse = |reason: String| Error::NotALoader {
+        path: path.into(),
+        reason,
+    };
+    let image = PeImage::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
+    let arch = image.arch().ok_or_else(|| {
+        let machine = image.machine;
+        refuse(format!("PE machine type {machine:#06x} is none of UEFI's"))
+    })?;
+    if !image.efi_application {
+        return Err(refuse(
+            "its PE subsystem is not that of EFI applications".to_owned(),
+        ));
+    }
+    let info = image.loader_info(&bytes);
+    if let Some(info) = &info
+        && !info.starts_with("systemd-boot ")
+    {
+        return Err(refuse(format!("it says that it is `{info}`")));
+    }
+    Ok(LoaderBinary {
+        arch,
+        file: path.into(),
+        size: bytes.len() as u64,
+        signature: image.signature,
+        info,
+    })
+}

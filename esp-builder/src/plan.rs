@@ -1,0 +1,289 @@
+//! The plan: every file of every tree, and how its bytes come to be.
+//!
+//! Planning does no I/O. A plan can be printed, compared and tested without a
+//! store, a disk or a right; nothing it names is read before [`crate::apply`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use bootloaders::loader_conf::LoaderConf;
+use bootloaders::{BootEntry, BootFile, systemd_boot};
+use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath, fat};
+
+use crate::error::Error;
+use crate::generation::describe_entry;
+use crate::loader::LoaderBinary;
+use crate::settings::Settings;
+
+/// Who a boot loader's own files are for, in messages.
+const LOADER: &str = "systemd-boot";
+
+/// Everything that will be in the trees, in path order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct TreePlan {
+    /// The EFI architectures that the trees can boot, by suffix.
+    pub architectures: BTreeSet<String>,
+    /// The files of each tree.
+    pub trees: BTreeMap<Role, BTreeMap<TreePath, PlannedFile>>,
+    /// Each name as FAT compares it, and who took it first: files and the
+    /// directories above them.
+    names: BTreeMap<(Role, String), Claim>,
+}
+
+/// One file of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedFile {
+    /// How its bytes come to be.
+    pub recipe: Recipe,
+    /// Why it is there.
+    pub provenance: Provenance,
+}
+
+/// How the bytes of a file come to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipe {
+    /// A copy of a file of the host.
+    Copy {
+        /// The file.
+        from: PathBuf,
+        /// Its length in bytes when the plan was made.
+        size: u64,
+    },
+    /// This text.
+    Text(String),
+}
+
+impl Recipe {
+    /// The length of the file in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Copy { size, .. } => *size,
+            Self::Text(text) => text.len() as u64,
+        }
+    }
+}
+
+/// A name of a tree that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Claim {
+    path: TreePath,
+    origin: String,
+    is_directory: bool,
+}
+
+/// What a plan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInput<'a> {
+    /// The menu.
+    pub entries: &'a [BootEntry],
+    /// Which of the entries starts by itself.
+    pub default: usize,
+    /// The boot loaders.
+    pub loaders: &'a [LoaderBinary],
+    /// The menu's settings and the layout.
+    pub settings: &'a Settings,
+}
+
+/// Plans the trees of systemd-boot with Type #1 entries.
+///
+/// # Errors
+/// When two files want one place, or when a FAT file system cannot hold one.
+pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
+    let mut plan = TreePlan::default();
+    let boot = if input.settings.xbootldr {
+        Role::xbootldr()
+    } else {
+        Role::esp()
+    };
+    for loader in input.loaders {
+        plan.add_loader(loader)?;
+    }
+    plan.add_text(
+        &Role::esp(),
+        systemd_boot::loader_conf_path(),
+        loader_conf(input),
+    )?;
+    let srel = systemd_boot::ENTRIES_SREL.to_owned();
+    plan.add_text(&boot, systemd_boot::entries_srel_path(), srel)?;
+    let arches: BTreeSet<_> = input.entries.iter().map(|entry| entry.arch).collect();
+    for entry in input.entries {
+        plan.add_entry(&boot, entry, input.settings, arches.len() > 1)?;
+    }
+    plan.architectures = arches.iter().map(|arch| arch.suffix().to_owned()).collect();
+    Ok(plan)
+}
+
+fn loader_conf(input: &PlanInput<'_>) -> String {
+    let default = input.entries.get(input.default);
+    let conf = LoaderConf {
+        timeout: Some(input.settings.timeout),
+        default: default.map(|entry| systemd_boot::entry_file_name(&entry.id)),
+        editor: (!input.settings.editor).then_some(false),
+        console_mode: input.settings.console_mode,
+        ..LoaderConf::default()
+    };
+    conf.render()
+}
+
+impl TreePlan {
+    /// The number of files of a tree, and of their bytes.
+    #[must_use]
+    pub fn totals(&self, role: &Role) -> (usize, u64) {
+        let tree = self.trees.get(role);
+        let sizes = tree.into_iter().flat_map(BTreeMap::values);
+        let bytes = sizes.map(|file| file.recipe.size()).sum();
+        (tree.map_or(0, BTreeMap::len), bytes)
+    }
+
+    fn add_loader(&mut self, loader: &LoaderBinary) -> Result<(), Error> {
+        for path in systemd_boot::binary_paths(loader.arch) {
+            let file = PlannedFile {
+                recipe: Recipe::Copy {
+                    from: loader.file.clone(),
+                    size: loader.size,
+                },
+                provenance: Provenance {
+                    kind: Kind::Loader,
+                    generations: Vec::new(),
+                    signature: Some(loader.signature),
+                },
+            };
+            self.add(&Role::esp(), path, file, LOADER)?;
+        }
+        Ok(())
+    }
+
+    fn add_text(&mut self, role: &Role, path: TreePath, text: String) -> Result<(), Error> {
+        let file = PlannedFile {
+            recipe: Recipe::Text(text),
+            provenance: Provenance {
+                kind: Kind::LoaderConfig,
+                generations: Vec::new(),
+                signature: None,
+            },
+        };
+        self.add(role, path, file, LOADER)
+    }
+
+    fn add_entry(
+        &mut self,
+        role: &Role,
+        entry: &BootEntry,
+        settings: &Settings,
+        with_architecture: bool,
+    ) -> Result<(), Error> {
+        let origin = describe_entry(entry);
+        let provenance = |kind, signature: Option<SignatureState>| Provenance {
+            kind,
+            generations: entry.generation().cloned().into_iter().collect(),
+            signature,
+        };
+        let content = |file: &BootFile, kind| PlannedFile {
+            recipe: Recipe::Copy {
+                from: file.source.clone(),
+                size: file.size,
+            },
+            provenance: provenance(kind, file.signature),
+        };
+        let initrds = entry.initrds.iter().map(|file| (file, Kind::Initrd));
+        let devicetree = entry.devicetree.iter().map(|file| (file, Kind::Devicetree));
+        let kernel = std::iter::once((&entry.kernel, Kind::Kernel));
+        for (file, kind) in kernel.chain(initrds).chain(devicetree) {
+            self.add(role, file.path.clone(), content(file, kind), &origin)?;
+        }
+        let machine_id = settings.machine_id.as_ref();
+        let text = systemd_boot::type1(entry, machine_id, with_architecture).render();
+        let file = PlannedFile {
+            recipe: Recipe::Text(text),
+            provenance: provenance(Kind::Entry, None),
+        };
+        self.add(role, systemd_boot::entry_path(&entry.id), file, &origin)
+    }
+
+    /// Puts a file into a tree. A file that is there already with the same bytes is
+    /// shared: its provenance then lists the generations of both.
+    fn add(
+        &mut self,
+        role: &Role,
+        path: TreePath,
+        file: PlannedFile,
+        origin: &str,
+    ) -> Result<(), Error> {
+        check_fat(role, &path, &file, origin)?;
+        let tree = self.trees.entry(role.clone()).or_default();
+        if let Some(there) = tree.get_mut(&path)
+            && there.recipe == file.recipe
+            && there.provenance.kind == file.provenance.kind
+        {
+            let generations = &mut there.provenance.generations;
+            generations.extend(file.provenance.generations);
+            generations.sort_unstable();
+            generations.dedup();
+            return Ok(());
+        }
+        for directory in path.ancestors() {
+            self.claim(role, directory, origin, true)?;
+        }
+        self.claim(role, path.clone(), origin, false)?;
+        self.trees
+            .entry(role.clone())
+            .or_default()
+            .insert(path, file);
+        Ok(())
+    }
+
+    /// Takes a name. Directories may be taken again, in the same spelling.
+    fn claim(
+        &mut self,
+        role: &Role,
+        path: TreePath,
+        origin: &str,
+        is_directory: bool,
+    ) -> Result<(), Error> {
+        let key = (role.clone(), fat::fold(path.as_str()));
+        let Some(first) = self.names.get(&key) else {
+            let origin = origin.to_owned();
+            self.names.insert(
+                key,
+                Claim {
+                    path,
+                    origin,
+                    is_directory,
+                },
+            );
+            return Ok(());
+        };
+        if is_directory && first.is_directory && first.path == path {
+            return Ok(());
+        }
+        Err(Error::Collision {
+            role: role.clone(),
+            first: first.path.clone(),
+            first_origin: first.origin.clone(),
+            second: path,
+            second_origin: origin.to_owned(),
+        })
+    }
+}
+
+/// Refuses what no FAT file system can hold, long before there is one.
+fn check_fat(role: &Role, path: &TreePath, file: &PlannedFile, origin: &str) -> Result<(), Error> {
+    let (size, limit) = (file.recipe.size(), fat::MAX_FILE_SIZE);
+    let name = path
+        .components()
+        .find_map(|name| fat::check_name(name).err());
+    let reason = match name {
+        Some(reason) => reason.to_owned(),
+        None if size > limit => {
+            format!("{size} bytes are more than the {limit} a FAT file can have")
+        }
+        None => return Ok(()),
+    };
+    Err(Error::NotForFat {
+        role: role.clone(),
+        path: path.clone(),
+        origin: origin.to_owned(),
+        reason,
+    })
+}

@@ -1,0 +1,130 @@
+//! An output directory that appears in one step.
+//!
+//! The tree is made in a hidden directory beside its place. Until the last rename
+//! nothing can be seen of it, and an earlier result stays as it was.
+#![expect(clippy::disallowed_methods, reason = "publishing renames directories")]
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tempfile::TempDir;
+
+use crate::error::Error;
+
+/// The manifest's name in the output.
+pub(crate) const MANIFEST: &str = "manifest.json";
+
+/// What an output holds at its top, besides the manifest: the trees.
+const TREES: [&str; 2] = ["esp", "xbootldr"];
+
+/// An output on its way.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    directory: TempDir,
+    out: PathBuf,
+}
+
+impl Staging {
+    /// Starts an output for `out`, which must not be there, be an empty directory
+    /// or an earlier result.
+    pub(crate) fn beside(out: &Path) -> Result<Self, Error> {
+        // A link to an earlier result stays a link: its target is replaced.
+        let out = fs::canonicalize(out).unwrap_or_else(|_| out.into());
+        check_replaceable(&out)?;
+        let parent = match out.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let directory = tempfile::Builder::new()
+            .prefix(".esp-builder-")
+            .tempdir_in(parent)
+            .map_err(write_error(&out))?;
+        set_mode(directory.path(), 0o755)?;
+        Ok(Self { directory, out })
+    }
+
+    /// Where to write.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Puts the output in its place. On an error the place is as it was.
+    pub(crate) fn publish(self) -> Result<(), Error> {
+        let staged = self.directory.path();
+        if !self.out.exists() {
+            fs::rename(staged, &self.out).map_err(write_error(&self.out))?;
+            // Nothing is left to clean up: the directory has another name now.
+            let _ = self.directory.keep();
+            return Ok(());
+        }
+        match renameat_with(CWD, staged, CWD, &self.out, RenameFlags::EXCHANGE) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                swap_in_two_steps(staged, &self.out)?;
+            }
+            Err(error) => return Err(write_error(&self.out)(error.into())),
+        }
+        // What is at the temporary name now is the earlier result.
+        let path = staged.to_owned();
+        self.directory.close().map_err(write_error(&path))
+    }
+}
+
+/// For file systems that cannot exchange two directories.
+fn swap_in_two_steps(staged: &Path, out: &Path) -> Result<(), Error> {
+    let aside = staged.with_extension("old");
+    fs::rename(out, &aside).map_err(write_error(out))?;
+    if let Err(error) = fs::rename(staged, out) {
+        fs::rename(&aside, out).map_err(write_error(out))?;
+        return Err(write_error(out)(error));
+    }
+    fs::rename(&aside, staged).map_err(write_error(staged))
+}
+
+/// Refuses to replace what this program did not make.
+pub(crate) fn check_replaceable(out: &Path) -> Result<(), Error> {
+    let refuse = |reason: String| Error::OutputExists {
+        path: out.into(),
+        reason,
+    };
+    let unreadable = |error: &io::Error| refuse(format!("cannot be looked into: {error}"));
+    let items = match fs::read_dir(out) {
+        Ok(items) => items,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(refuse("is not a directory".to_owned()));
+        }
+        Err(error) => return Err(unreadable(&error)),
+    };
+    let mut names = Vec::new();
+    for item in items {
+        names.push(item.map_err(|error| unreadable(&error))?.file_name());
+    }
+    names.sort_unstable();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let ours =
+        |name: &std::ffi::OsString| name == MANIFEST || TREES.iter().any(|tree| name == tree);
+    if let Some(foreign) = names.iter().find(|name| !ours(name)) {
+        let foreign = foreign.to_string_lossy();
+        return Err(refuse(format!("holds `{}`", foreign.escape_debug())));
+    }
+    match tree_manifest::check::load(&out.join(MANIFEST)) {
+        Ok(_) | Err(tree_manifest::Error::Version(_)) => Ok(()),
+        Err(_) => Err(refuse(format!("its `{MANIFEST}` is not a tree manifest"))),
+    }
+}
+
+/// Sets permissions that depend on no umask.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(write_error(path))
+}
+
+pub(crate) fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}

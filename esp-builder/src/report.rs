@@ -1,0 +1,231 @@
+//! What the program says: a summary, progress, warnings and errors.
+#![expect(
+    clippy::print_stderr,
+    reason = "warnings and errors go to standard error"
+)]
+
+use std::error::Error as _;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use esp_builder::plan::{PlannedFile, Recipe};
+use esp_builder::{Planned, Warning};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tree_manifest::{Kind, Role, TreePath};
+
+use crate::failure::Failure;
+
+/// How wide the summary may be, in columns.
+const WIDTH: usize = 80;
+
+/// What was planned, and built unless this is a dry run.
+pub(crate) struct Summary<'a> {
+    pub(crate) planned: &'a Planned,
+    pub(crate) out: Option<&'a Path>,
+    pub(crate) dry_run: bool,
+}
+
+/// Prints an error, its causes and what to do about it.
+pub(crate) fn failure(failure: &Failure) {
+    eprintln!("error: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        eprintln!("  caused by: {error}");
+        cause = error.source();
+    }
+    if let Some(hint) = failure.hint() {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// Prints warnings, one a line.
+pub(crate) fn warnings(warnings: &[Warning]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
+/// A progress bar over bytes; hidden unless somebody looks.
+pub(crate) fn bar(total: u64, hidden: bool) -> ProgressBar {
+    if hidden || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = "{wide_bar} {bytes} of {total_bytes}, {eta}";
+    let bar = ProgressBar::new(total);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Summary<'_> {
+    /// Writes the summary for people.
+    pub(crate) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_entries(out)?;
+        writeln!(out)?;
+        if self.dry_run {
+            self.write_files(out)?;
+            writeln!(out)?;
+        }
+        for role in self.planned.plan.trees.keys() {
+            let (files, bytes) = self.planned.plan.totals(role);
+            writeln!(out, "{role:<10} {files:>5} files {:>11}", size(bytes))?;
+        }
+        for loader in &self.planned.loaders {
+            let info = loader.info.as_deref().unwrap_or("boot loader");
+            let (arch, file) = (loader.arch, loader.file.display());
+            writeln!(out, "{info} for {arch} from {file}")?;
+        }
+        match (self.out, self.dry_run) {
+            (Some(path), false) => writeln!(out, "wrote {}", path.display()),
+            _ => writeln!(out, "dry run: nothing was written"),
+        }
+    }
+
+    /// Writes the summary for programs: one JSON object on one line.
+    pub(crate) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let planned = self.planned;
+        let entries: Vec<Value> = planned
+            .entries
+            .iter()
+            .zip(0..)
+            .map(|(entry, index)| {
+                json!({
+                    "file": file_name(entry),
+                    "title": entry.title.as_str(),
+                    "version": entry.version.as_ref().map(bootloaders::Line::as_str),
+                    "architecture": entry.arch.suffix(),
+                    "generation": entry.generation(),
+                    "default": index == planned.default,
+                })
+            })
+            .collect();
+        let loaders = planned.loaders.iter().map(|loader| {
+            json!({
+                "architecture": loader.arch.suffix(),
+                "path": loader.file.display().to_string(),
+                "info": loader.info,
+                "signature": loader.signature,
+            })
+        });
+        let warnings = planned.warnings.iter().map(ToString::to_string);
+        let summary = json!({
+            "out": self.out.map(|path| path.display().to_string()),
+            "dry-run": self.dry_run,
+            "entries": entries,
+            "loaders": loaders.collect::<Vec<_>>(),
+            "trees": self.trees_json(),
+            "warnings": warnings.collect::<Vec<_>>(),
+        });
+        writeln!(out, "{summary}")
+    }
+
+    fn trees_json(&self) -> Value {
+        let trees = self.planned.plan.trees.iter().map(|(role, tree)| {
+            let (_, bytes) = self.planned.plan.totals(role);
+            let files = tree.iter().map(|(path, file)| {
+                json!({
+                    "path": path.as_str(),
+                    "size": file.recipe.size(),
+                    "kind": file.provenance.kind,
+                    "from": match &file.recipe {
+                        Recipe::Copy { from, .. } => Some(from.display().to_string()),
+                        Recipe::Text(_) => None,
+                    },
+                })
+            });
+            let files: Vec<_> = files.collect();
+            (role.to_string(), json!({ "bytes": bytes, "files": files }))
+        });
+        Value::Object(trees.collect())
+    }
+
+    /// The menu, the default marked.
+    fn write_entries(&self, out: &mut impl Write) -> io::Result<()> {
+        let entries = &self.planned.entries;
+        let names: Vec<_> = entries.iter().map(file_name).collect();
+        let labels: Vec<_> = entries.iter().map(label).collect();
+        let widest = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max();
+        let room = WIDTH.saturating_sub(4 + widest(&names).unwrap_or(0));
+        let width = widest(&labels).unwrap_or(0).min(room.max(20));
+        for (index, (label, name)) in labels.iter().zip(&names).enumerate() {
+            let mark = if index == self.planned.default {
+                '*'
+            } else {
+                ' '
+            };
+            writeln!(out, "{mark} {:<width$}  {name}", shorten(label, width))?;
+        }
+        Ok(())
+    }
+
+    fn write_files(&self, out: &mut impl Write) -> io::Result<()> {
+        for (role, tree) in &self.planned.plan.trees {
+            for (path, file) in tree {
+                write_file(out, role, path, file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_file(
+    out: &mut impl Write,
+    role: &Role,
+    path: &TreePath,
+    file: &PlannedFile,
+) -> io::Result<()> {
+    let (kind, size) = (kind(file.provenance.kind), size(file.recipe.size()));
+    writeln!(out, "{kind:<13} {size:>11}  {role}/{path}")
+}
+
+fn file_name(entry: &bootloaders::BootEntry) -> String {
+    bootloaders::systemd_boot::entry_file_name(&entry.id).to_string()
+}
+
+fn label(entry: &bootloaders::BootEntry) -> String {
+    match &entry.version {
+        Some(version) => format!("{}, {version}", entry.title),
+        None => entry.title.to_string(),
+    }
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Loader => "loader",
+        Kind::LoaderConfig => "loader-config",
+        Kind::Entry => "entry",
+        Kind::Kernel => "kernel",
+        Kind::Initrd => "initrd",
+        Kind::Devicetree => "devicetree",
+        Kind::Uki => "uki",
+        Kind::Addon => "addon",
+        Kind::Keys => "keys",
+        Kind::Extra => "extra",
+    }
+}
+
+fn shorten(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A size as people read it, exact below one KiB.
+fn size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    for unit in ["KiB", "MiB", "GiB"] {
+        if tenths < 10240 || unit == "GiB" {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        tenths /= 1024;
+    }
+    unreachable!("the last unit returns")
+}

@@ -1,0 +1,220 @@
+//! Resolved choices: what to read, what to call it, how the menu behaves.
+//!
+//! Plain values without a trace of the command line or of a settings file; both
+//! end up here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use bootloaders::loader_conf::{ConsoleMode, Timeout};
+use bootloaders::{Arch, CommandLine, Line, MachineId};
+
+/// Where NixOS keeps its store.
+pub const STORE_DIR: &str = "/nix/store";
+
+/// Everything a plan depends on, besides the files it reads.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What to boot.
+    pub input: Input,
+    /// Absolute paths in documents are looked up below this directory.
+    pub root: Option<PathBuf>,
+    /// The store; files in it are named after their store path.
+    pub store_dir: PathBuf,
+    /// systemd-boot binaries; when there are none they are searched for.
+    pub systemd_boot: Vec<PathBuf>,
+    /// Whether kernels, initrds and entries go to a tree of their own.
+    pub xbootldr: bool,
+    /// How long the menu is shown.
+    pub timeout: Timeout,
+    /// Whether command lines may be edited in the menu.
+    pub editor: bool,
+    /// The menu's resolution.
+    pub console_mode: Option<ConsoleMode>,
+    /// The entry that starts by itself; the newest generation without a choice.
+    pub default: Option<DefaultChoice>,
+    /// The installation that the entries belong to.
+    pub machine_id: Option<MachineId>,
+    /// What titles call the system.
+    pub distro_name: Line,
+    /// The day of the build, for the entries' versions.
+    pub date: Option<Date>,
+}
+
+impl Settings {
+    /// The settings of somebody who chose nothing but the input.
+    ///
+    /// # Panics
+    /// Never: the constant name is a line.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        let distro_name = Line::new("NixOS")
+            .unwrap_or_else(|error| unreachable!("a constant is a line: {error}"));
+        Self {
+            input,
+            root: None,
+            store_dir: STORE_DIR.into(),
+            systemd_boot: Vec::new(),
+            xbootldr: false,
+            // As NixOS: without a menu nobody reaches an older generation.
+            timeout: Timeout::Seconds(5),
+            editor: true,
+            console_mode: None,
+            default: None,
+            machine_id: None,
+            distro_name,
+            date: None,
+        }
+    }
+}
+
+/// What to boot.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// NixOS generations, each from its bootspec document.
+    Bootspecs(Vec<NumberedPath>),
+    /// A kernel of any other system.
+    Kernel(KernelInput),
+}
+
+/// A bootspec document and the number of its generation.
+///
+/// Its text form is `[NUMBER=]PATH`; a path that looks like a number and `=` can
+/// be written with `./` in front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedPath {
+    /// The number, when it was given.
+    pub number: Option<u64>,
+    /// The document.
+    pub path: PathBuf,
+}
+
+impl FromStr for NumberedPath {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text.split_once('=').and_then(|(number, path)| {
+            let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+            Some((digits.then(|| number.parse().ok())??, path))
+        });
+        let (number, path) = split.map_or((None, text), |(number, path)| (Some(number), path));
+        Ok(Self {
+            number,
+            path: path.into(),
+        })
+    }
+}
+
+/// A kernel without a bootspec document.
+#[derive(Debug, Clone)]
+pub struct KernelInput {
+    /// The kernel, a path of the host.
+    pub kernel: PathBuf,
+    /// Initial RAM disks, paths of the host.
+    pub initrds: Vec<PathBuf>,
+    /// The kernel command line.
+    pub cmdline: CommandLine,
+    /// What the menu shows.
+    pub title: Line,
+    /// What the kernel must be built for; without it, whatever it is built for.
+    pub arch: Option<Arch>,
+}
+
+/// A generation, or a specialisation of one: `NUMBER[:SPECIALISATION]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultChoice {
+    /// The generation.
+    pub number: u64,
+    /// The specialisation of it.
+    pub specialisation: Option<String>,
+}
+
+impl fmt::Display for DefaultChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number)?;
+        self.specialisation
+            .iter()
+            .try_for_each(|name| write!(f, ":{}", name.escape_debug()))
+    }
+}
+
+impl FromStr for DefaultChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, specialisation) = match text.split_once(':') {
+            Some((number, name)) => (number, Some(name.to_owned())),
+            None => (text, None),
+        };
+        let number = number
+            .parse()
+            .map_err(|_| "expected NUMBER or NUMBER:SPECIALISATION".to_owned())?;
+        Ok(Self {
+            number,
+            specialisation,
+        })
+    }
+}
+
+/// A day, as `YYYY-MM-DD`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Date(String);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = |(index, byte): (usize, u8)| match index {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        };
+        if text.len() != 10 || !text.bytes().enumerate().all(form) {
+            return Err("expected YYYY-MM-DD".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_may_carry_a_number() {
+        for (text, number, path) in [
+            ("boot.json", None, "boot.json"),
+            ("3=boot.json", Some(3), "boot.json"),
+            ("3=a=b", Some(3), "a=b"),
+            ("./3=a", None, "./3=a"),
+            ("a=b", None, "a=b"),
+            ("=b", None, "=b"),
+            ("+3=b", None, "+3=b"),
+        ] {
+            let parsed: NumberedPath = text.parse().unwrap();
+            let expected = NumberedPath {
+                number,
+                path: path.into(),
+            };
+            assert_eq!(parsed, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn choices_and_dates_have_one_form() {
+        for text in ["3", "3:gnome", "3:a:b"] {
+            assert_eq!(text.parse::<DefaultChoice>().unwrap().to_string(), text);
+        }
+        assert!("gnome".parse::<DefaultChoice>().is_err());
+        assert!("2026-11-23".parse::<Date>().is_ok());
+        for text in ["2026-1-23", "20261123", "2026-11-23\n", "2026/11/23"] {
+            assert!(text.parse::<Date>().is_err(), "{text:?}");
+        }
+    }
+}

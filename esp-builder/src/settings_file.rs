@@ -1,0 +1,98 @@
+//! The settings file: the flags, in TOML.
+//!
+//! Keys are the names of the flags; relative paths start at the file's directory.
+#![expect(clippy::disallowed_methods, reason = "`load` reads the file")]
+
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use clap::{Args, Command};
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::cli::Flags;
+use crate::failure::Failure;
+
+/// Reads a settings file.
+///
+/// # Errors
+/// When it cannot be read, is not TOML, or has a key or value that is no flag's.
+pub(crate) fn load(path: &Path) -> Result<Flags, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::SettingsRead {
+        path: path.into(),
+        source,
+    })?;
+    let flags = parse(&text).map_err(|reason| Failure::Settings {
+        path: path.into(),
+        reason,
+    })?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    Ok(flags.relative_to(directory))
+}
+
+fn parse(text: &str) -> Result<Flags, String> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let known = Flags::augment_args(Command::new(""));
+    let known: Vec<_> = known
+        .get_arguments()
+        .filter_map(|flag| flag.get_long())
+        .collect();
+    for key in table.keys() {
+        if !known.contains(&key.as_str()) {
+            let key = key.escape_debug();
+            let nearest = known
+                .iter()
+                .min_by_key(|name| distance(&key.to_string(), name));
+            let nearest = nearest.copied().unwrap_or_default();
+            return Err(format!("unknown key `{key}`; did you mean `{nearest}`?"));
+        }
+    }
+    // From the text, not the table: the errors then show the line.
+    toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+}
+
+/// How many letters must be added, removed or replaced to get from one word to
+/// the other.
+fn distance(first: &str, second: &str) -> usize {
+    let second: Vec<char> = second.chars().collect();
+    let mut row: Vec<usize> = (0..=second.len()).collect();
+    for (index, letter) in first.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in second.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// A value that is written as on the command line; numbers need no quotes.
+pub(crate) fn value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let scalar = toml::Value::deserialize(deserializer)?;
+    let text = match scalar {
+        toml::Value::String(text) => text,
+        toml::Value::Integer(number) => number.to_string(),
+        other => {
+            let found = other.type_str();
+            return Err(D::Error::custom(format!("expected text, found {found}")));
+        }
+    };
+    text.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// A list of values that are written as on the command line.
+pub(crate) fn values<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let values = texts.iter().map(|text| text.parse());
+    values.collect::<Result<_, _>>().map_err(D::Error::custom)
+}

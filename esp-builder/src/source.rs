@@ -1,0 +1,275 @@
+//! Where content comes from: finding files, naming them, looking at their heads.
+//!
+//! With a root directory, absolute paths of documents are looked up below it, and
+//! so are the targets of symbolic links: a link to `/nix/store/x` inside the root
+//! never leads to the host's store.
+#![expect(clippy::disallowed_methods, reason = "finding files reads directories")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use bootloaders::BootFile;
+use bootloaders::pe::{self, PeImage};
+use tree_manifest::{Sha256, TreePath};
+
+use crate::error::Error;
+
+/// Where kernels and their like lie on the boot partition.
+const DIRECTORY: &str = "EFI/nixos";
+
+/// How many symbolic links a path may go through, as in the kernel.
+const MOST_LINKS: usize = 40;
+
+/// Finds files of documents and of the host. What was found is remembered:
+/// generations share kernels.
+#[derive(Debug)]
+pub struct Sources {
+    root: Option<PathBuf>,
+    store_dir: PathBuf,
+    found: BTreeMap<PathBuf, BootFile>,
+}
+
+/// A regular file that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where to read it: an absolute path of the host, free of symbolic links.
+    pub host: PathBuf,
+    /// The same seen from inside the root.
+    pub inside: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// What needs a file, and as what; for messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    /// The entry.
+    pub whose: &'a str,
+    /// What the file is to it.
+    pub what: &'static str,
+}
+
+impl Sources {
+    /// Looks files up below a root, or on the host.
+    ///
+    /// # Errors
+    /// When the root is not there.
+    pub fn new(root: Option<&Path>, store_dir: &Path) -> Result<Self, Error> {
+        let canonical = |root: &Path| {
+            fs::canonicalize(root).map_err(|source| Error::Root {
+                path: root.into(),
+                source,
+            })
+        };
+        Ok(Self {
+            root: root.map(canonical).transpose()?,
+            store_dir: store_dir.into(),
+            found: BTreeMap::new(),
+        })
+    }
+
+    /// Finds a file that a document names.
+    ///
+    /// # Errors
+    /// When it is not there, or is not a regular file.
+    pub fn locate(&self, path: &Path) -> io::Result<Located> {
+        let inside = match &self.root {
+            Some(root) => resolve_inside(root, path)?,
+            None => fs::canonicalize(path)?,
+        };
+        let host = self.on_host(&inside);
+        let metadata = fs::symlink_metadata(&host)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Ok(Located {
+            host,
+            inside,
+            size: metadata.len(),
+        })
+    }
+
+    /// A path of a document as the host reads it, links unresolved; for messages
+    /// and searches.
+    #[must_use]
+    pub fn on_host(&self, path: &Path) -> PathBuf {
+        self.root
+            .as_ref()
+            .map_or_else(|| path.into(), |root| below(root, path))
+    }
+
+    /// A file that a document names, as it will be on the boot partition.
+    ///
+    /// # Errors
+    /// When it cannot be read, or when its name or size does not fit.
+    pub fn document_file(&mut self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
+        if let Some(known) = self.found.get(path) {
+            return Ok(known.clone());
+        }
+        let located = self
+            .locate(path)
+            .map_err(|source| need.missing(path, source))?;
+        let file = self.boot_file(located, need)?;
+        self.found.insert(path.into(), file.clone());
+        Ok(file)
+    }
+
+    /// A file of the host, as it will be on the boot partition.
+    ///
+    /// # Errors
+    /// As [`Sources::document_file`].
+    pub fn host_file(&self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
+        let host = Self {
+            root: None,
+            store_dir: self.store_dir.clone(),
+            found: BTreeMap::new(),
+        };
+        let located = host
+            .locate(path)
+            .map_err(|source| need.missing(path, source))?;
+        self.boot_file(located, need)
+    }
+
+    fn boot_file(&self, located: Located, need: Need<'_>) -> Result<BootFile, Error> {
+        let path = self.tree_path(&located, need)?;
+        let signature = read_head(&located.host)
+            .map(|head| PeImage::parse(&head).ok().map(|image| image.signature))
+            .map_err(|source| need.missing(&located.host, source))?;
+        Ok(BootFile {
+            source: located.host,
+            path,
+            size: located.size,
+            signature,
+        })
+    }
+
+    /// Names a file after its store path, or after its content: no two contents
+    /// ever have one name, whatever else is in the tree.
+    fn tree_path(&self, located: &Located, need: Need<'_>) -> Result<TreePath, Error> {
+        let unfit = |reason: String| need.unfit(&located.inside, reason);
+        let stem = if let Ok(inner) = located.inside.strip_prefix(&self.store_dir) {
+            let parts = inner.components().map(|part| part.as_os_str().to_str());
+            parts
+                .collect::<Option<Vec<_>>>()
+                .map(|parts| parts.join("-"))
+        } else {
+            let content = content_name(&located.host, need)?;
+            let name = located.inside.file_name().and_then(|name| name.to_str());
+            name.map(|name| format!("{content}-{name}"))
+        };
+        let stem = stem.ok_or_else(|| unfit("has a name that is not UTF-8".to_owned()))?;
+        TreePath::new(format!("{DIRECTORY}/{}.efi", encode(&stem)))
+            .map_err(|error| unfit(error.reason.to_owned()))
+    }
+}
+
+impl Need<'_> {
+    pub(crate) fn missing(self, path: &Path, source: io::Error) -> Error {
+        Error::Missing {
+            whose: self.whose.to_owned(),
+            what: self.what,
+            path: path.into(),
+            source,
+        }
+    }
+
+    fn unfit(self, path: &Path, reason: String) -> Error {
+        Error::Unfit {
+            whose: self.whose.to_owned(),
+            what: self.what,
+            path: path.into(),
+            reason,
+        }
+    }
+}
+
+/// The first bytes of a file, as many as [`PeImage::parse`] wants.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_head(path: &Path) -> io::Result<Vec<u8>> {
+    read_at_most(path, pe::HEAD as u64)
+}
+
+/// At most `limit` bytes of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The first half of a digest: 128 bits are enough to tell any two files apart.
+fn content_name(host: &Path, need: Need<'_>) -> Result<String, Error> {
+    let read_error = |source| need.missing(host, source);
+    let file = fs::File::open(host).map_err(read_error)?;
+    let (digest, _) = Sha256::of_reader(file).map_err(read_error)?;
+    let mut name = digest.to_string();
+    name.truncate(32);
+    Ok(name)
+}
+
+/// Writes what FAT cannot hold as `%xx`. A store path may hold `?`.
+fn encode(name: &str) -> String {
+    let reserved = |c: char| c.is_ascii_control() || "\"*:<>?\\|".contains(c);
+    let mut encoded = String::with_capacity(name.len());
+    for character in name.chars() {
+        if reserved(character) {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{:02x}", u32::from(character));
+        } else {
+            encoded.push(character);
+        }
+    }
+    encoded
+}
+
+fn below(root: &Path, inside: &Path) -> PathBuf {
+    root.join(inside.strip_prefix("/").unwrap_or(inside))
+}
+
+/// Resolves every symbolic link of a path as if `root` were the root directory.
+fn resolve_inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let mut resolved = PathBuf::from("/");
+    // What is still to be walked, the next component last.
+    let mut rest: Vec<OsString> = Vec::new();
+    push_components(&mut rest, path);
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        if part == ".." {
+            resolved.pop();
+            continue;
+        }
+        let next = resolved.join(&part);
+        let on_host = below(root, &next);
+        if !fs::symlink_metadata(&on_host)?.is_symlink() {
+            resolved = next;
+            continue;
+        }
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(io::Error::other("too many symbolic links"));
+        }
+        let target = fs::read_link(&on_host)?;
+        if target.is_absolute() {
+            resolved = PathBuf::from("/");
+        }
+        push_components(&mut rest, &target);
+    }
+    Ok(resolved)
+}
+
+fn push_components(rest: &mut Vec<OsString>, path: &Path) {
+    let walked = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    rest.extend(walked);
+}

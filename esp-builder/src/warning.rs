@@ -1,0 +1,83 @@
+//! What the user should know although the build goes on.
+
+use std::fmt;
+
+use bootloaders::{Arch, BootEntry};
+
+use crate::generation::describe_entry;
+use crate::loader::LoaderBinary;
+
+/// Something worth a line on standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Secrets are appended by a program of the generation, on its own machine.
+    InitrdSecrets {
+        /// The generation, as a message names it.
+        whose: String,
+    },
+    /// Specialisations of a specialisation have no entries.
+    NestedSpecialisations {
+        /// The specialisation, as a message names it.
+        whose: String,
+    },
+    /// The kernel will drop the end of its command line.
+    LongCommandLine {
+        /// The entry, as a message names it.
+        whose: String,
+        /// The length in bytes.
+        length: usize,
+        /// The architecture whose kernels keep less.
+        arch: Arch,
+    },
+    /// A boot loader binary that does not say what it is.
+    UnknownLoader {
+        /// The binary, as a message names it.
+        path: String,
+    },
+}
+
+impl Warning {
+    /// Warns of a command line that the entry's kernel would cut.
+    pub(crate) fn of_command_line(entry: &BootEntry) -> Option<Self> {
+        (!entry.cmdline.kept_by(entry.arch)).then(|| Self::LongCommandLine {
+            whose: describe_entry(entry),
+            length: entry.cmdline.as_str().len(),
+            arch: entry.arch,
+        })
+    }
+
+    /// Warns of a binary that may not be systemd-boot.
+    pub(crate) fn of_loader(loader: &LoaderBinary) -> Option<Self> {
+        loader.info.is_none().then(|| Self::UnknownLoader {
+            path: loader.file.display().to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitrdSecrets { whose } => write!(
+                f,
+                "{whose}: initrd secrets are not in the tree: only the system itself can append them"
+            ),
+            Self::NestedSpecialisations { whose } => {
+                write!(f, "{whose}: its own specialisations get no entries")
+            }
+            Self::LongCommandLine {
+                whose,
+                length,
+                arch,
+            } => write!(
+                f,
+                "{whose}: the command line has {length} bytes; {arch} kernels drop what comes after {}",
+                arch.longest_command_line()
+            ),
+            Self::UnknownLoader { path } => write!(
+                f,
+                "`{path}` has no systemd-boot version in it; it is installed as it is"
+            ),
+        }
+    }
+}
