@@ -1,0 +1,274 @@
+//! The command line. No type of `clap` leaves this module.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use composer::config::ImageSize;
+use composer::scan::CheckDigests;
+use composer::size::SectorSize;
+
+const EXAMPLES: &str = "\
+Examples:
+  compose image.toml                    write the image that image.toml describes
+  compose image.toml -o disk.raw        … under another name
+  compose --dry-run image.toml          show the layout and write nothing
+  compose inspect disk.raw              what is in an image
+  compose ls disk.raw /EFI              what is in a directory of its ESP
+  compose extract disk.raw /loader -o d copy a directory out of it
+  compose verify disk.raw --config image.toml
+                                        compare it with its description
+
+Exit status:
+  0  done    1  refused or failed    2  wrong usage    3  verify found differences";
+
+/// Composes GPT disk images from directory trees, without root.
+#[derive(Debug, Parser)]
+#[command(name = "compose", version, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Look>,
+    #[command(flatten)]
+    compose: ComposeArgs,
+    /// Print a manual page, a completion script or the schema of image.toml.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    generate: Option<Generate>,
+}
+
+#[derive(Debug, Args)]
+struct ComposeArgs {
+    /// The description of the image, in TOML, or in JSON if its name says so.
+    #[arg(value_name = "IMAGE.TOML", required_unless_present = "generate")]
+    config: Option<PathBuf>,
+    /// Where to write the image.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The size of the image: bytes, a number with K, M, G or T, or `auto`.
+    #[arg(long)]
+    size: Option<ImageSize>,
+    /// The UUID of which all identifiers are derived.
+    #[arg(long, value_name = "UUID")]
+    seed: Option<Uuid>,
+    /// The logical sector size of the disk.
+    #[arg(long, value_name = "BYTES", value_parser = ["512", "4096"])]
+    sector_size: Option<String>,
+    /// Show the layout and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the layout as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Whether content is compared with the digests of its manifest; `auto`
+    /// spares files that have not changed since the manifest was written.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    digests: When,
+    /// Flush the image to the disk before it gets its name.
+    #[arg(long)]
+    sync: bool,
+    /// How progress is shown on standard error.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    progress: ProgressStyle,
+    /// Print nothing but errors.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// A bar if standard error is a terminal, else nothing.
+    Auto,
+    /// A line of JSON for each step.
+    Json,
+    /// Nothing.
+    Never,
+}
+
+/// What can be generated from the program's own definitions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Generate {
+    /// A manual page.
+    Man,
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
+    /// The JSON Schema of image.toml.
+    Schema,
+}
+
+/// Looks into an image.
+#[derive(Debug, Subcommand)]
+pub enum Look {
+    /// Show the layout of an image.
+    Inspect {
+        /// The image.
+        image: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List a directory of a FAT partition.
+    Ls {
+        /// The image.
+        image: PathBuf,
+        /// `[PARTITION:]PATH`; a partition is a number, a label or a type.
+        #[arg(default_value = "/")]
+        path: String,
+        /// List everything below it too.
+        #[arg(short = 'R', long)]
+        recursive: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a file of a FAT partition.
+    Cat {
+        /// The image.
+        image: PathBuf,
+        /// `[PARTITION:]PATH`; a partition is a number, a label or a type.
+        path: String,
+    },
+    /// Copy a file or a directory out of a FAT partition.
+    Extract {
+        /// The image.
+        image: PathBuf,
+        /// `[PARTITION:]PATH`; a partition is a number, a label or a type.
+        #[arg(default_value = "/")]
+        path: String,
+        /// The directory to copy into; it is made when it is not there.
+        #[arg(short, long, value_name = "DIRECTORY")]
+        output: PathBuf,
+    },
+    /// Check an image: tables, file systems and, with a description, every file.
+    Verify {
+        /// The image.
+        image: PathBuf,
+        /// The description whose manifests the files are compared with.
+        #[arg(long, value_name = "IMAGE.TOML")]
+        config: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What the user wants.
+#[derive(Debug)]
+pub enum Request {
+    /// An image.
+    Compose(ComposeRequest),
+    /// A look into one.
+    Look(Look),
+    /// A text about the program itself.
+    Generate(Generate),
+}
+
+/// An image to be composed.
+#[derive(Debug)]
+pub struct ComposeRequest {
+    /// The description.
+    pub config: PathBuf,
+    /// Where to write, if not where the description says.
+    pub output: Option<PathBuf>,
+    /// The size, if not that of the description.
+    pub size: Option<ImageSize>,
+    /// The seed, if not that of the description.
+    pub seed: Option<Uuid>,
+    /// The sector size, if not that of the description.
+    pub sector: Option<SectorSize>,
+    /// Whether to stop before the first byte is written.
+    pub dry_run: bool,
+    /// Whether the report is JSON.
+    pub json: bool,
+    /// Which digests to check.
+    pub digests: CheckDigests,
+    /// Whether to flush the image to the disk.
+    pub sync: bool,
+    /// How to show progress.
+    pub progress: ProgressStyle,
+    /// Whether to print no report.
+    pub quiet: bool,
+}
+
+/// Reads the arguments of the process. Ends it, with status 2, when they are
+/// wrong.
+#[must_use]
+pub fn parse() -> Request {
+    let Cli {
+        command,
+        compose,
+        generate,
+    } = Cli::parse();
+    if let Some(what) = generate {
+        return Request::Generate(what);
+    }
+    if let Some(look) = command {
+        return Request::Look(look);
+    }
+    let sector = compose.sector_size.as_deref().map(|size| match size {
+        "4096" => SectorSize::S4096,
+        _ => SectorSize::S512,
+    });
+    Request::Compose(ComposeRequest {
+        config: compose.config.unwrap_or_default(),
+        output: compose.output,
+        size: compose.size,
+        seed: compose.seed,
+        sector,
+        dry_run: compose.dry_run,
+        json: compose.json,
+        digests: match compose.digests {
+            When::Auto => CheckDigests::Auto,
+            When::Always => CheckDigests::Always,
+            When::Never => CheckDigests::Never,
+        },
+        sync: compose.sync,
+        progress: compose.progress,
+        quiet: compose.quiet,
+    })
+}
+
+/// Writes a text about the program itself.
+///
+/// # Errors
+/// When `out` fails.
+pub fn generate(what: Generate, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut command = Cli::command();
+    let shell = match what {
+        Generate::Man => return clap_mangen::Man::new(command).render(&mut { out }),
+        Generate::Schema => return out.write_all(composer::config::schema().as_bytes()),
+        Generate::Bash => clap_complete::Shell::Bash,
+        Generate::Zsh => clap_complete::Shell::Zsh,
+        Generate::Fish => clap_complete::Shell::Fish,
+    };
+    clap_complete::generate(shell, &mut command, "compose", &mut { out });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_what_users_see() {
+        insta::assert_snapshot!(Cli::command().render_long_help().to_string());
+    }
+}

@@ -1,0 +1,359 @@
+//! The image description: `image.toml`.
+//!
+//! The keys of a partition are those of systemd's repart.d in kebab-case (`man
+//! repart.d` is the reference); `tree` is ours. JSON with the same keys is read
+//! too. Unknown keys are refused, and so are keys no engine can act on.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
+
+use crate::error::{self, Error};
+use crate::fat::FatType;
+use crate::partition_type::PartitionType;
+use crate::size::{ByteSize, NotASize, SectorSize};
+
+/// A whole image.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageConfig {
+    /// What concerns the image as a whole.
+    #[serde(default)]
+    pub image: ImageSection,
+    /// The partitions, in their order on the disk.
+    #[serde(default, rename = "partition")]
+    pub partitions: Vec<PartitionConfig>,
+}
+
+/// What concerns the image as a whole.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageSection {
+    /// Its name; `image` when there is none.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// A UUID of which all identifiers are derived; of name and version when
+    /// there is none.
+    #[schemars(with = "Option<String>")]
+    pub seed: Option<Uuid>,
+    /// `auto`, which is the default, or the size of the image.
+    #[serde(default)]
+    #[schemars(with = "Option<ByteSize>")]
+    pub size: ImageSize,
+    /// The logical sector size of the disk: 512, which is the default, or 4096.
+    pub sector_size: Option<u64>,
+    /// Where to write the image, relative to the description; `NAME_VERSION.raw`
+    /// in the working directory when it is not said.
+    pub output: Option<PathBuf>,
+    /// Who writes the image.
+    #[serde(default)]
+    pub engine: Engine,
+    /// The format of the output.
+    #[serde(default)]
+    pub format: OutputFormat,
+}
+
+/// Who writes the image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// This program.
+    #[default]
+    Embedded,
+}
+
+/// The format of the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    /// The bytes of the disk, with holes.
+    #[default]
+    Raw,
+}
+
+/// How large the image is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ImageSize {
+    /// As large as its partitions need.
+    #[default]
+    Auto,
+    /// So many bytes.
+    Bytes(ByteSize),
+}
+
+impl FromStr for ImageSize {
+    type Err = NotASize;
+
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        if text == "auto" {
+            Ok(Self::Auto)
+        } else {
+            text.parse().map(Self::Bytes)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "a size is `auto`, bytes, or a text such as \"2G\""
+        )]
+        enum Either {
+            Bytes(u64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Bytes(bytes) => Ok(Self::Bytes(ByteSize(bytes))),
+            Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// One partition.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PartitionConfig {
+    /// A name of the Discoverable Partitions Specification, or a GUID.
+    #[serde(rename = "type")]
+    pub partition_type: String,
+    /// The label, at most 36 UTF-16 units; the name of the type when there is none.
+    pub label: Option<String>,
+    /// The GUID; derived from the seed when there is none.
+    #[schemars(with = "Option<String>")]
+    pub uuid: Option<Uuid>,
+    /// The file system; none when there is none.
+    pub format: Option<FileSystem>,
+    /// The least size.
+    pub size_min_bytes: Option<ByteSize>,
+    /// The greatest size.
+    pub size_max_bytes: Option<ByteSize>,
+    /// Its share of the space that is left in an image of a given size, against
+    /// that of the others; 1000 when it is not said.
+    pub weight: Option<u32>,
+    /// A tree: `MANIFEST#ROLE`, or a directory.
+    pub tree: Option<String>,
+    /// Files and directories to copy: `SOURCE` or `SOURCE:TARGET`.
+    #[serde(default)]
+    pub copy_files: Vec<String>,
+    /// Empty directories to make.
+    #[serde(default)]
+    pub make_directories: Vec<String>,
+    /// A file whose bytes become the partition; excludes a file system.
+    pub copy_blocks: Option<PathBuf>,
+    /// The label of the file system; that of the partition when there is none.
+    pub volume_label: Option<String>,
+    /// Attribute bits of the partition.
+    pub flags: Option<u64>,
+    /// Whether the partition is not to be mounted automatically (bit 63).
+    pub no_auto: Option<bool>,
+    /// Whether the partition is to be mounted read-only (bit 60).
+    pub read_only: Option<bool>,
+    /// Whether its file system is to be grown when it is mounted (bit 59).
+    pub grow_file_system: Option<bool>,
+    /// The type of a FAT file system, where the size should not decide.
+    pub fat_type: Option<FatType>,
+    /// The cluster size of a FAT file system, where the size should not decide.
+    pub cluster_size: Option<ByteSize>,
+}
+
+/// A file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileSystem {
+    /// FAT12, FAT16 or FAT32.
+    Vfat,
+    /// None.
+    Empty,
+}
+
+impl ImageConfig {
+    /// Reads a description from its text. `path` decides between TOML and JSON,
+    /// and appears in messages.
+    ///
+    /// # Errors
+    /// When the text is malformed, holds unknown keys, or keys that contradict
+    /// each other.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let is_json = path
+            .extension()
+            .is_some_and(|extension| extension == "json");
+        let config: Self = if is_json {
+            serde_json::from_str(text).map_err(|error| Error::config(path, error.to_string()))?
+        } else {
+            toml::from_str(text).map_err(|error| Error::config(path, describe(&error, text)))?
+        };
+        config
+            .check()
+            .map_err(|message| Error::config(path, message))?;
+        Ok(config)
+    }
+
+    /// The sector size.
+    #[must_use]
+    pub fn sector_size(&self) -> SectorSize {
+        self.image
+            .sector_size
+            .and_then(SectorSize::new)
+            .unwrap_or(SectorSize::S512)
+    }
+
+    /// The file name the image has when nothing else is said.
+    #[must_use]
+    pub fn default_output(&self) -> PathBuf {
+        let name = self.image.name.as_deref().unwrap_or("image");
+        let version = self
+            .image
+            .version
+            .as_ref()
+            .map(|version| format!("_{version}"));
+        PathBuf::from(format!("{name}{}.raw", version.unwrap_or_default()))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(size) = self.image.sector_size
+            && SectorSize::new(size).is_none()
+        {
+            return Err(format!("`sector-size` is {size}; it can be 512 or 4096"));
+        }
+        for (key, text) in [("name", &self.image.name), ("version", &self.image.version)] {
+            if let Some(text) = text
+                && (text.is_empty() || text.contains(['/', '\0']) || text.starts_with('.'))
+            {
+                return Err(format!(
+                    "`{key}` becomes part of a file name and cannot be `{text}`"
+                ));
+            }
+        }
+        if self.partitions.is_empty() {
+            return Err("an image needs at least one `[[partition]]`".to_owned());
+        }
+        if self.partitions.len() > 128 {
+            return Err(format!(
+                "{} partitions; a GPT has 128",
+                self.partitions.len()
+            ));
+        }
+        for (index, partition) in self.partitions.iter().enumerate() {
+            partition
+                .check()
+                .map_err(|message| format!("partition {}: {message}", index + 1))?;
+        }
+        Ok(())
+    }
+}
+
+impl PartitionConfig {
+    /// The type.
+    ///
+    /// # Errors
+    /// When the text names none.
+    pub fn partition_type(&self) -> Result<PartitionType, String> {
+        self.partition_type
+            .parse()
+            .map_err(|error| format!("{error}"))
+    }
+
+    /// The attribute bits: `flags`, with those that have keys of their own.
+    #[must_use]
+    pub fn attributes(&self) -> u64 {
+        let bits = [
+            (63, self.no_auto),
+            (60, self.read_only),
+            (59, self.grow_file_system),
+        ];
+        bits.into_iter().fold(
+            self.flags.unwrap_or(0),
+            |flags, (bit, wanted)| match wanted {
+                Some(true) => flags | 1 << bit,
+                Some(false) => flags & !(1 << bit),
+                None => flags,
+            },
+        )
+    }
+
+    /// The label.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.partition_type)
+    }
+
+    /// Whether the partition is filled from files.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.tree.is_some() || !self.copy_files.is_empty() || !self.make_directories.is_empty()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.partition_type()?;
+        let units = self.label().encode_utf16().count();
+        if units > 36 {
+            return Err(format!(
+                "label `{}` has {units} UTF-16 units; a GPT holds 36",
+                self.label().escape_debug()
+            ));
+        }
+        let is_vfat = self.format == Some(FileSystem::Vfat);
+        if self.copy_blocks.is_some() && (self.format.is_some() || self.has_files()) {
+            return Err("`copy-blocks` excludes `format` and files".to_owned());
+        }
+        if self.has_files() && !is_vfat {
+            return Err("files need a file system: set `format = \"vfat\"`".to_owned());
+        }
+        if (self.fat_type.is_some() || self.cluster_size.is_some()) && !is_vfat {
+            return Err("`fat-type` and `cluster-size` need `format = \"vfat\"`".to_owned());
+        }
+        if let Some(cluster) = self.cluster_size.map(ByteSize::bytes)
+            && !(cluster.is_power_of_two() && (512..=65536).contains(&cluster))
+        {
+            return Err(format!(
+                "`cluster-size` is {cluster}; FAT has powers of two to 65536"
+            ));
+        }
+        if let (Some(least), Some(most)) = (self.size_min_bytes, self.size_max_bytes)
+            && least > most
+        {
+            return Err(format!(
+                "`size-min-bytes` {least} is above `size-max-bytes` {most}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a description.
+///
+/// # Errors
+/// When the file cannot be read, or [`ImageConfig::parse`] refuses it.
+#[expect(clippy::disallowed_methods, reason = "reads the description")]
+pub fn load(path: &Path) -> Result<ImageConfig, Error> {
+    let text = std::fs::read_to_string(path).map_err(error::read(path))?;
+    ImageConfig::parse(&text, path)
+}
+
+/// The JSON Schema of the description, as published in `schema/`.
+#[must_use]
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(ImageConfig);
+    schema.insert("title".to_owned(), "Image description, version 1".into());
+    schema.insert("$id".to_owned(), "image-v1.schema.json".into());
+    format!("{:#}\n", schema.as_value())
+}
+
+/// A TOML error as one line: place, message, and the key it may have meant.
+fn describe(error: &toml::de::Error, text: &str) -> String {
+    let place = error.span().map(|span| {
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        format!("line {line}: ")
+    });
+    format!("{}{}", place.unwrap_or_default(), error.message())
+}
+
+#[cfg(test)]
+mod tests;

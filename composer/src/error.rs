@@ -1,0 +1,271 @@
+//! Why an image could not be composed or read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tree_manifest::TreePath;
+
+use crate::fat::FatType;
+use crate::size::ByteSize;
+
+/// Why an image could not be composed or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The image description is not what it should be.
+    #[error("`{}`: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A manifest was refused.
+    #[error("manifest `{}`", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: tree_manifest::Error,
+    },
+    /// A manifest has no tree of a role.
+    #[error("manifest `{}` has no tree `{role}`; it has {known}", path.display())]
+    NoTree {
+        /// The manifest.
+        path: PathBuf,
+        /// The role asked for.
+        role: String,
+        /// The roles there are.
+        known: String,
+    },
+    /// Something is wrong with one partition.
+    #[error("partition {number} (`{label}`)")]
+    Partition {
+        /// Its number, from 1.
+        number: u32,
+        /// Its label.
+        label: String,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// Two things want one place in a tree.
+    #[error("`{path}` is there twice")]
+    Twice {
+        /// The place.
+        path: TreePath,
+    },
+    /// Two names are one to FAT.
+    #[error("{first} and {second} are one name on a FAT file system")]
+    Collision {
+        /// One, with its origin.
+        first: String,
+        /// The other, with its origin.
+        second: String,
+    },
+    /// FAT cannot hold something.
+    #[error("`{path}`: {reason}")]
+    NotForFat {
+        /// The place in the tree.
+        path: TreePath,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// A path is none a tree can have.
+    #[error("`{}`: {reason}", path.escape_debug())]
+    NotAPlace {
+        /// The path.
+        path: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
+    /// A directory has too many entries for FAT.
+    #[error(
+        "directory `{path}` has {files} files whose names take {entries} entries; FAT permits 65536"
+    )]
+    DirectoryFull {
+        /// The directory.
+        path: String,
+        /// Its files.
+        files: usize,
+        /// Entries their names take.
+        entries: u64,
+    },
+    /// No FAT volume is as was asked.
+    #[error("no FAT volume of {size}{} can be made", wishes(*fat_type, *cluster))]
+    NoGeometry {
+        /// The size.
+        size: ByteSize,
+        /// The type asked for.
+        fat_type: Option<FatType>,
+        /// The cluster size asked for.
+        cluster: Option<ByteSize>,
+    },
+    /// A tree does not fit its volume.
+    #[error("the tree needs {needed} ({} bytes) of clusters and the volume has {available} ({} bytes)", needed.bytes(), available.bytes())]
+    VolumeFull {
+        /// What the tree takes.
+        needed: ByteSize,
+        /// What there is.
+        available: ByteSize,
+        /// The smallest volume that would do.
+        least: ByteSize,
+    },
+    /// A partition is larger than it may be.
+    #[error("it needs {needed} ({} bytes) and `size-max-bytes` is {most} ({} bytes)", needed.bytes(), most.bytes())]
+    TooLarge {
+        /// What it takes.
+        needed: ByteSize,
+        /// What it may have.
+        most: ByteSize,
+    },
+    /// The partition table cannot be made.
+    #[error("no partition table can be made: {reason}")]
+    Table {
+        /// Why.
+        reason: String,
+    },
+    /// The partitions do not fit the image.
+    #[error("the partitions need {needed} ({} bytes) and the image has {available} ({} bytes): {partitions}", needed.bytes(), available.bytes())]
+    ImageFull {
+        /// What the partitions and the tables take.
+        needed: ByteSize,
+        /// What was asked for.
+        available: ByteSize,
+        /// Each partition with its size.
+        partitions: String,
+    },
+    /// A source is of a type that cannot be copied.
+    #[error("`{}` is {what}; only files and directories can be copied", path.display())]
+    Unusual {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A source is not what its manifest says.
+    #[error("`{}` {change} since its manifest was written", path.display())]
+    NotAsManifest {
+        /// The file.
+        path: PathBuf,
+        /// In what it differs.
+        change: String,
+    },
+    /// A source changed while it was copied.
+    #[error("`{}` changed while it was copied", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The output is something that must not be replaced.
+    #[error("output `{}` is {what}", path.display())]
+    Output {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// An image is damaged, or not an image.
+    #[error("image `{}`: {reason}", path.display())]
+    Image {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something was asked for that the image does not have.
+    #[error("image `{}` has no {what}", path.display())]
+    NotInImage {
+        /// The image.
+        path: PathBuf,
+        /// What was asked for.
+        what: String,
+    },
+}
+
+impl Error {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Partition { source, .. } => return source.hint(),
+            Self::Manifest { source, .. } => return source.hint().map(ToOwned::to_owned),
+            Self::Read { .. } => "check that it exists and is readable".to_owned(),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free space, or write the image to another file system".to_owned()
+            }
+            Self::Collision { .. } => "FAT ignores case: rename one of the two".to_owned(),
+            Self::Twice { .. } => "name each place in a partition once".to_owned(),
+            Self::VolumeFull { least, .. } => format!(
+                "set `size-min-bytes = \"{}M\"` or more, or leave the sizes out",
+                least.bytes() >> 20
+            ),
+            Self::TooLarge { needed, .. } => {
+                format!(
+                    "set `size-max-bytes` to {} or more, or leave it out",
+                    needed.bytes()
+                )
+            }
+            Self::ImageFull { needed, .. } => {
+                format!(
+                    "set `size = {}` or more, or `size = \"auto\"`",
+                    needed.bytes()
+                )
+            }
+            Self::NoGeometry { .. } => {
+                "leave `fat-type` and `cluster-size` out, or choose another size".to_owned()
+            }
+            Self::DirectoryFull { .. } => "spread the files over several directories".to_owned(),
+            Self::NotAsManifest { .. } => "build the tree again".to_owned(),
+            Self::Changed { .. } => "run again when nothing writes to it".to_owned(),
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn config(path: &Path, message: impl Into<String>) -> Self {
+        Self::Config {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn image(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Image {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Makes a read error of a path.
+pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Read { path, source }
+}
+
+/// Makes a write error of a path.
+pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}
+
+fn wishes(fat_type: Option<FatType>, cluster: Option<ByteSize>) -> String {
+    let fat_type = fat_type.map(|fat_type| format!(" as {fat_type}"));
+    let cluster = cluster.map(|cluster| format!(" with clusters of {cluster}"));
+    fat_type.into_iter().chain(cluster).collect()
+}

@@ -1,0 +1,95 @@
+//! What the program says: reports, progress, errors.
+
+use std::error::Error as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
+
+use composer::Error;
+
+use crate::cli::ProgressStyle;
+
+/// Prints an error, its causes and what to do about it, to standard error.
+pub fn error(error: &Error) {
+    let mut text = format!("error: {error}\n");
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!("  caused by: {source}\n"));
+        cause = source.source();
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    // Nobody is left to tell if this fails.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints to standard output. A reader that has gone away is no error.
+///
+/// # Errors
+/// When the output fails otherwise.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Progress over a known number of bytes.
+#[derive(Debug)]
+pub enum Progress {
+    /// A bar on a terminal; hidden where there is none.
+    Bar(ProgressBar),
+    /// Lines of JSON: bytes done, bytes in all.
+    Json(u64, u64),
+}
+
+impl Progress {
+    /// Starts at 0 of `total` bytes.
+    pub fn start(style: ProgressStyle, total: u64) -> Self {
+        let visible = style == ProgressStyle::Auto && io::stderr().is_terminal();
+        match style {
+            ProgressStyle::Json => Self::Json(0, total),
+            ProgressStyle::Auto | ProgressStyle::Never => {
+                let target = if visible {
+                    // Few redraws: the bar must not cost more than it shows.
+                    ProgressDrawTarget::stderr_with_hz(10)
+                } else {
+                    ProgressDrawTarget::hidden()
+                };
+                let bar = ProgressBar::with_draw_target(Some(total), target);
+                let template = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+                if let Ok(style) = BarStyle::with_template(template) {
+                    bar.set_style(style);
+                }
+                // Short runs end before the first tick and show nothing.
+                if visible {
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                }
+                Self::Bar(bar)
+            }
+        }
+    }
+
+    /// So many more bytes are done.
+    pub fn advance(&mut self, bytes: u64) {
+        match self {
+            Self::Bar(bar) => bar.inc(bytes),
+            Self::Json(done, total) => {
+                *done += bytes;
+                let line =
+                    format!("{{\"event\":\"progress\",\"done\":{done},\"total\":{total}}}\n");
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Finds the content of every partition: manifests, directories, files.
+//!
+//! Nothing is read but manifests and directories; of files only what `stat`
+//! says. Symbolic links are followed, as the boot file systems hold none.
+#![expect(clippy::disallowed_methods, reason = "looks at the sources")]
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use tree_manifest::{Entry, File, Role, Tree, TreePath};
+
+use crate::config::{ImageConfig, PartitionConfig};
+use crate::error::{self, Error};
+use crate::extent::{Source, SourceId, Sources, Stamp};
+use crate::tree::{FileContent, FileTree};
+
+/// Directories in directories; a link that leads back up is met before this.
+const MAX_DEPTH: usize = 128;
+
+/// What every partition holds, and the files it comes from.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// One for each partition, in their order.
+    pub partitions: Vec<PartitionInput>,
+    /// The files.
+    pub sources: Sources,
+}
+
+/// What one partition holds.
+#[derive(Debug)]
+pub enum PartitionInput {
+    /// Nothing.
+    Empty,
+    /// The bytes of a file.
+    Blocks(SourceId, u64),
+    /// Files and directories.
+    Tree(FileTree),
+}
+
+/// Whether content is compared with the digests of its manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CheckDigests {
+    /// Unless the file system proves that a file has not changed since its
+    /// manifest was written: its inode changed before that.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Finds the content of every partition. Relative paths of the description
+/// count from `base`.
+///
+/// # Errors
+/// When something cannot be read, is of a type that cannot be copied, is not of
+/// the size its manifest says, or wants a place that is taken.
+pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<Inputs, Error> {
+    let mut scan = Scan {
+        base,
+        digests,
+        sources: Sources::default(),
+    };
+    let mut partitions = Vec::new();
+    for (number, partition) in (1..).zip(&config.partitions) {
+        let input = scan
+            .partition(partition)
+            .map_err(|source| Error::Partition {
+                number,
+                label: partition.label().to_owned(),
+                source: Box::new(source),
+            })?;
+        partitions.push(input);
+    }
+    Ok(Inputs {
+        partitions,
+        sources: scan.sources,
+    })
+}
+
+struct Scan<'a> {
+    base: &'a Path,
+    digests: CheckDigests,
+    sources: Sources,
+}
+
+impl Scan<'_> {
+    fn partition(&mut self, config: &PartitionConfig) -> Result<PartitionInput, Error> {
+        if let Some(path) = &config.copy_blocks {
+            let path = self.base.join(path);
+            let metadata = regular_file(&path)?;
+            let source = self.source(path, &metadata);
+            return Ok(PartitionInput::Blocks(source, metadata.len()));
+        }
+        if !config.has_files() {
+            return Ok(PartitionInput::Empty);
+        }
+        let mut tree = FileTree::default();
+        for directory in &config.make_directories {
+            if let Some(path) = target(directory)? {
+                tree.add_directory(path)?;
+            }
+        }
+        if let Some(reference) = &config.tree {
+            match reference.rsplit_once('#') {
+                Some((manifest, role)) => self.manifest(&mut tree, manifest, role)?,
+                None => self.copy(&mut tree, &self.base.join(reference), None, 0)?,
+            }
+        }
+        for item in &config.copy_files {
+            let (from, to) = item.split_once(':').unwrap_or((item, item));
+            self.copy(&mut tree, &self.base.join(from), target(to)?, 0)?;
+        }
+        Ok(PartitionInput::Tree(tree))
+    }
+
+    /// Adds the tree of one role of a manifest.
+    fn manifest(&mut self, tree: &mut FileTree, path: &str, role: &str) -> Result<(), Error> {
+        let path = self.base.join(path);
+        let directory = path.parent().unwrap_or(Path::new(""));
+        // Taken first: what is written between the two looks changed, and is read.
+        let written = stamp(&fs::metadata(&path).map_err(error::read(&path))?).modified;
+        for (place, entry) in load_tree(&path, role)? {
+            match entry {
+                Entry::Directory { .. } => tree.add_directory(place)?,
+                Entry::File(file) => {
+                    let content = self.manifest_file(&file, directory, written)?;
+                    tree.add_file(place, content)?;
+                }
+                Entry::Symlink { .. } => {
+                    let reason = "this file system holds no symbolic links".to_owned();
+                    return Err(Error::NotForFat {
+                        path: place,
+                        reason,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn manifest_file(
+        &mut self,
+        file: &File,
+        directory: &Path,
+        written: i128,
+    ) -> Result<FileContent, Error> {
+        let path = match &file.source {
+            tree_manifest::Source::Text(text) => {
+                return Ok(FileContent::Bytes(text.as_bytes().into()));
+            }
+            tree_manifest::Source::Beside(path) => path.on(directory),
+            tree_manifest::Source::Absolute(path) => PathBuf::from(path),
+        };
+        let metadata = regular_file(&path)?;
+        let (size, found) = (file.size, metadata.len());
+        if found != size {
+            let change = format!("went from {size} to {found} bytes");
+            return Err(Error::NotAsManifest { path, change });
+        }
+        let stamp = stamp(&metadata);
+        let unproven = match self.digests {
+            CheckDigests::Always => true,
+            CheckDigests::Never => false,
+            // The kernel sets the time of the last change of an inode, and it is
+            // renewed by every write, rename and change of times.
+            CheckDigests::Auto => stamp.changed >= written,
+        };
+        let sha256 = unproven.then_some(file.sha256);
+        Ok(FileContent::Source(
+            self.sources.add(Source {
+                path,
+                size,
+                stamp,
+                sha256,
+            }),
+            size,
+        ))
+    }
+
+    /// Adds a file or directory of the host at a place; `None` is the root.
+    fn copy(
+        &mut self,
+        tree: &mut FileTree,
+        from: &Path,
+        to: Option<TreePath>,
+        depth: usize,
+    ) -> Result<(), Error> {
+        let metadata = fs::metadata(from).map_err(error::read(from))?;
+        let unusual = |what| Error::Unusual {
+            path: from.to_owned(),
+            what,
+        };
+        if metadata.is_file() {
+            let Some(to) = to else {
+                return Err(unusual(
+                    "a file, and needs a name in the partition: `SOURCE:TARGET`",
+                ));
+            };
+            let source = self.source(from.to_owned(), &metadata);
+            return tree.add_file(to, FileContent::Source(source, metadata.len()));
+        }
+        if !metadata.is_dir() {
+            return Err(unusual("neither file nor directory"));
+        }
+        if depth == MAX_DEPTH {
+            return Err(unusual(
+                "deeper than 128 directories, or a link that leads back up",
+            ));
+        }
+        if let Some(to) = &to {
+            tree.add_directory(to.clone())?;
+        }
+        let mut names = Vec::new();
+        for item in fs::read_dir(from).map_err(error::read(from))? {
+            names.push(item.map_err(error::read(from))?.file_name());
+        }
+        names.sort_unstable();
+        for name in names {
+            let path = from.join(&name);
+            let name = name.into_string().map_err(|_| Error::Unusual {
+                path: path.clone(),
+                what: "not named in UTF-8",
+            })?;
+            let place = to
+                .as_ref()
+                .map_or_else(|| name.clone(), |to| format!("{to}/{name}"));
+            let place = TreePath::new(place).map_err(|error| not_a_place(&error))?;
+            self.copy(tree, &path, Some(place), depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, path: PathBuf, metadata: &Metadata) -> SourceId {
+        let (size, stamp) = (metadata.len(), stamp(metadata));
+        self.sources.add(Source {
+            path,
+            size,
+            stamp,
+            sha256: None,
+        })
+    }
+}
+
+/// The tree of one role of a manifest file.
+///
+/// # Errors
+/// When the manifest cannot be read, or has no such tree.
+pub fn load_tree(path: &Path, role: &str) -> Result<Tree, Error> {
+    let mut manifest = tree_manifest::check::load(path).map_err(|source| Error::Manifest {
+        path: path.to_owned(),
+        source,
+    })?;
+    let tree = role
+        .parse::<Role>()
+        .ok()
+        .and_then(|role| manifest.trees.remove(&role));
+    tree.ok_or_else(|| {
+        let known = manifest.trees.keys().map(|role| format!("`{role}`"));
+        let known = known.collect::<Vec<_>>().join(", ");
+        Error::NoTree {
+            path: path.to_owned(),
+            role: role.to_owned(),
+            known,
+        }
+    })
+}
+
+/// A place in a partition, written from its root as in repart.d; `None` is the
+/// root itself.
+fn target(text: &str) -> Result<Option<TreePath>, Error> {
+    let bare = text.trim_matches('/');
+    if bare.is_empty() {
+        return Ok(None);
+    }
+    TreePath::new(bare)
+        .map(Some)
+        .map_err(|error| not_a_place(&error))
+}
+
+fn not_a_place(error: &tree_manifest::PathError) -> Error {
+    Error::NotAPlace {
+        path: error.path.clone(),
+        reason: error.reason,
+    }
+}
+
+/// What `stat` says of a regular file.
+pub(crate) fn regular_file(path: &Path) -> Result<Metadata, Error> {
+    let metadata = fs::metadata(path).map_err(error::read(path))?;
+    if metadata.is_file() {
+        return Ok(metadata);
+    }
+    Err(Error::Unusual {
+        path: path.to_owned(),
+        what: "not a regular file",
+    })
+}
+
+/// Which version of a file this is.
+pub(crate) fn stamp(metadata: &Metadata) -> Stamp {
+    let time = |seconds: i64, nanoseconds: i64| {
+        i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+    };
+    Stamp {
+        inode: (metadata.dev(), metadata.ino()),
+        modified: time(metadata.mtime(), metadata.mtime_nsec()),
+        changed: time(metadata.ctime(), metadata.ctime_nsec()),
+    }
+}

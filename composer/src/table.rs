@@ -1,0 +1,251 @@
+//! The partition table: a GPT with its protective MBR and its backup.
+//!
+//! Specification: UEFI 2.10, chapter 5. The `gpt` crate writes it, over memory
+//! that holds both ends of the disk and nothing between.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use gpt::disk::LogicalBlockSize;
+use gpt::mbr::ProtectiveMBR;
+use gpt::partition::Partition;
+use gpt::partition_types::{OperatingSystem, Type};
+use uuid::Uuid;
+
+use crate::extent::ExtentMap;
+use crate::partition_type::PartitionType;
+use crate::size::SectorSize;
+
+/// Where the first partition starts, in bytes. systemd-repart and fdisk start
+/// there too; tables that say otherwise compare unequal to theirs.
+pub const FIRST_BYTE: u64 = 1 << 20;
+
+/// What the backup table takes at the end of a disk, in bytes, rounded up to the
+/// grain of partitions.
+pub const BACKUP_BYTES: u64 = 20 << 10;
+
+/// A partition as the table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// The type.
+    pub partition_type: PartitionType,
+    /// The GUID.
+    pub uuid: Uuid,
+    /// The label.
+    pub label: String,
+    /// Attribute bits.
+    pub attributes: u64,
+    /// Where it starts, in bytes.
+    pub start: u64,
+    /// How long it is, in bytes.
+    pub size: u64,
+}
+
+/// Both ends of a disk with its partition table.
+#[derive(Debug)]
+pub struct TableBytes {
+    /// The first sectors: protective MBR, header, entries.
+    pub head: Vec<u8>,
+    /// The last sectors: entries, header.
+    pub tail: Vec<u8>,
+}
+
+/// Renders the table of a disk of `size` bytes, a multiple of the sector size.
+///
+/// # Errors
+/// With the message of the `gpt` crate, when the disk is too small.
+pub fn render(
+    size: u64,
+    sector: SectorSize,
+    disk: Uuid,
+    entries: &[TableEntry],
+) -> Result<TableBytes, String> {
+    let block = block_size(sector);
+    let mut device = Ends::new(size, sector);
+    let sectors = size / sector.bytes();
+    let covered = u32::try_from(sectors - 1).unwrap_or(u32::MAX);
+    let mbr = ProtectiveMBR::with_lb_size(covered);
+    mbr.overwrite_lba0(&mut device)
+        .map_err(|error| error.to_string())?;
+
+    let config = gpt::GptConfig::new()
+        .writable(true)
+        .logical_block_size(block);
+    let mut table = config
+        .create_from_device(device, Some(disk))
+        .map_err(|error| error.to_string())?;
+    let partitions = (1..).zip(entries.iter().map(|entry| partition(entry, sector)));
+    table
+        .update_partitions(partitions.collect())
+        .map_err(|error| error.to_string())?;
+    table.write_inplace().map_err(|error| error.to_string())?;
+
+    // The crate puts the first usable sector right behind its entries.
+    let primary = table.primary_header().cloned();
+    let backup = table.backup_header().cloned();
+    let mut device = table.take_device();
+    let first_usable = FIRST_BYTE / sector.bytes();
+    let mut primary = primary.map_err(|error| error.to_string())?;
+    primary.first_usable = first_usable;
+    primary
+        .write_primary(&mut device, block)
+        .map_err(|error| error.to_string())?;
+    let mut backup = backup.map_err(|error| error.to_string())?;
+    backup.first_usable = first_usable;
+    backup
+        .write_backup(&mut device, block)
+        .map_err(|error| error.to_string())?;
+    Ok(TableBytes {
+        head: device.head,
+        tail: device.tail,
+    })
+}
+
+impl TableBytes {
+    /// Puts the head into a map; what follows must be put behind it.
+    pub fn push_head(&self, extents: &mut ExtentMap) {
+        extents.push_bytes(0, self.head.as_slice());
+    }
+
+    /// Puts the tail into a map, behind everything else.
+    pub fn push_tail(&self, extents: &mut ExtentMap) {
+        extents.push_bytes(
+            extents.length() - self.tail.len() as u64,
+            self.tail.as_slice(),
+        );
+    }
+}
+
+pub(crate) fn block_size(sector: SectorSize) -> LogicalBlockSize {
+    match sector {
+        SectorSize::S4096 => LogicalBlockSize::Lb4096,
+        _ => LogicalBlockSize::Lb512,
+    }
+}
+
+fn partition(entry: &TableEntry, sector: SectorSize) -> Partition {
+    let first_lba = entry.start / sector.bytes();
+    Partition {
+        part_type_guid: Type {
+            guid: entry.partition_type.0,
+            os: OperatingSystem::None,
+        },
+        part_guid: entry.uuid,
+        first_lba,
+        last_lba: first_lba + entry.size / sector.bytes() - 1,
+        flags: entry.attributes,
+        name: entry.label.clone(),
+    }
+}
+
+/// A disk of which only both ends are there; the middle reads as zeros and
+/// cannot be written.
+#[derive(Debug)]
+struct Ends {
+    size: u64,
+    position: u64,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+/// Bytes of the 128 entries of a table.
+const ENTRIES: usize = 128 * 128;
+
+impl Ends {
+    fn new(size: u64, sector: SectorSize) -> Self {
+        let sector = sector.get() as usize;
+        let head = vec![0; 2 * sector + ENTRIES];
+        Self {
+            size,
+            position: 0,
+            head,
+            tail: vec![0; sector + ENTRIES],
+        }
+    }
+
+    /// The bytes from the position on, if they are there.
+    fn rest(&mut self) -> Option<&mut [u8]> {
+        let tail_start = self.size - self.tail.len() as u64;
+        if let Some(at) = self.position.checked_sub(tail_start) {
+            return self.tail.get_mut(usize::try_from(at).ok()?..);
+        }
+        self.head
+            .get_mut(usize::try_from(self.position).ok()?..)
+            .filter(|rest| !rest.is_empty())
+    }
+}
+
+impl Read for Ends {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(rest) = self.rest() else {
+            return Ok(0);
+        };
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Write for Ends {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(rest) = self.rest() else {
+            return Ok(0);
+        };
+        let count = rest.len().min(bytes.len());
+        rest[..count].copy_from_slice(&bytes[..count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Ends {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+/// Reads the table of a device; the key is the number of the partition.
+///
+/// # Errors
+/// With a sentence about what is wrong.
+pub(crate) fn entries_of(
+    partitions: &BTreeMap<u32, Partition>,
+    sector: SectorSize,
+    size: u64,
+) -> Result<BTreeMap<u32, TableEntry>, String> {
+    let mut entries = BTreeMap::new();
+    for (number, partition) in partitions {
+        let range = || {
+            let start = partition.first_lba.checked_mul(sector.bytes())?;
+            let end = partition
+                .last_lba
+                .checked_add(1)?
+                .checked_mul(sector.bytes())?;
+            Some((start, end.checked_sub(start).filter(|_| end <= size)?))
+        };
+        let Some((start, length)) = range() else {
+            return Err(format!("partition {number} reaches beyond the image"));
+        };
+        let entry = TableEntry {
+            partition_type: PartitionType(partition.part_type_guid.guid),
+            uuid: partition.part_guid,
+            label: partition.name.clone(),
+            attributes: partition.flags,
+            start,
+            size: length,
+        };
+        entries.insert(*number, entry);
+    }
+    Ok(entries)
+}

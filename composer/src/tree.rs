@@ -1,0 +1,132 @@
+//! The content of one file system, before it has a layout.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tree_manifest::{TreePath, fat};
+
+use crate::error::Error;
+use crate::extent::{SourceId, Sources};
+
+/// Files and directories by path. Every directory above an entry is there too.
+#[derive(Debug, Clone, Default)]
+pub struct FileTree {
+    nodes: BTreeMap<TreePath, Node>,
+}
+
+/// One thing in a file tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File(FileContent),
+}
+
+/// The bytes of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileContent {
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// All of a source of this many bytes.
+    Source(SourceId, u64),
+}
+
+impl FileContent {
+    /// The length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Source(_, size) => *size,
+        }
+    }
+}
+
+impl FileTree {
+    /// Adds a file, and the directories above it.
+    ///
+    /// # Errors
+    /// When something else is there already, or above it.
+    pub fn add_file(&mut self, path: TreePath, content: FileContent) -> Result<(), Error> {
+        if let Some(parent) = path.parent() {
+            self.add_directory(parent)?;
+        }
+        match self.nodes.insert(path.clone(), Node::File(content)) {
+            None => Ok(()),
+            Some(_) => Err(Error::Twice { path }),
+        }
+    }
+
+    /// Adds a directory, and those above it. One that is there already stays.
+    ///
+    /// # Errors
+    /// When a file is there, or above it.
+    pub fn add_directory(&mut self, path: TreePath) -> Result<(), Error> {
+        for directory in std::iter::successors(Some(path), TreePath::parent) {
+            match self.nodes.get(&directory) {
+                Some(Node::Directory) => break,
+                Some(Node::File(_)) => return Err(Error::Twice { path: directory }),
+                None => self.nodes.insert(directory, Node::Directory),
+            };
+        }
+        Ok(())
+    }
+
+    /// The entries in path order: a directory comes before what it holds.
+    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// How many files there are and how many bytes they have.
+    #[must_use]
+    pub fn totals(&self) -> (usize, u64) {
+        let files = self.nodes.values().filter_map(|node| match node {
+            Node::File(content) => Some(content.size()),
+            Node::Directory => None,
+        });
+        files.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size))
+    }
+
+    /// Checks that a FAT file system can hold the tree.
+    ///
+    /// # Errors
+    /// With the first name that breaks a rule of FAT, the first two that differ
+    /// in case only, or the first file that is too large.
+    pub fn check_fat(&self, sources: &Sources) -> Result<(), Error> {
+        let mut spellings: BTreeMap<String, (&TreePath, &Node)> = BTreeMap::new();
+        for (path, node) in &self.nodes {
+            let refuse = |reason: String| Error::NotForFat {
+                path: path.clone(),
+                reason,
+            };
+            fat::check_name(path.name()).map_err(|reason| refuse(reason.to_owned()))?;
+            if let Node::File(content) = node
+                && content.size() > fat::MAX_FILE_SIZE
+            {
+                return Err(refuse(format!(
+                    "{} bytes are more than the 4294967295 a FAT file can have",
+                    content.size()
+                )));
+            }
+            if let Some(first) = spellings.insert(fat::fold(path.as_str()), (path, node)) {
+                return Err(Error::Collision {
+                    first: describe(first, sources),
+                    second: describe((path, node), sources),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An entry and where it comes from.
+fn describe((path, node): (&TreePath, &Node), sources: &Sources) -> String {
+    match node {
+        Node::File(FileContent::Source(id, _)) => {
+            format!("`{path}` (from `{}`)", sources.get(*id).path.display())
+        }
+        Node::File(FileContent::Bytes(_)) => format!("`{path}` (text of a manifest)"),
+        Node::Directory => format!("directory `{path}`"),
+    }
+}

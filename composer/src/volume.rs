@@ -1,0 +1,309 @@
+//! Reads the FAT file system of a partition, with the `fatfs` crate.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use tree_manifest::Sha256;
+
+use crate::error::Error;
+use crate::image::{Image, Window};
+
+/// A directory has at most 65536 entries of 32 bytes; reading one also reads the
+/// table. What takes more does not end.
+const DIRECTORY_BUDGET: u64 = 16 << 20;
+
+/// An open FAT file system.
+pub struct Volume<'a> {
+    image: &'a Image,
+    number: u32,
+    file_system: fatfs::FileSystem<Shared>,
+    window: Shared,
+}
+
+impl std::fmt::Debug for Volume<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Volume")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file or directory of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its path from the root, without a leading `/`.
+    pub path: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Its length in bytes; 0 for a directory.
+    pub size: u64,
+}
+
+/// What a volume says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct VolumeInfo {
+    /// `FAT12`, `FAT16` or `FAT32`.
+    pub fat_type: String,
+    /// The label; empty when there is none.
+    pub label: String,
+    /// The serial number, as `mdir` writes it.
+    pub serial: String,
+    /// Bytes of a cluster.
+    pub cluster_size: u32,
+    /// Clusters for data.
+    pub clusters: u32,
+    /// Those that are free, by the table.
+    pub free_clusters: u32,
+}
+
+impl<'a> Volume<'a> {
+    /// Opens the volume in a partition.
+    ///
+    /// # Errors
+    /// When there is no such partition, or no FAT file system in it.
+    pub fn open(image: &'a Image, number: u32) -> Result<Self, Error> {
+        let window = Shared::new(image.partition(number)?);
+        window
+            .check_size()
+            .map_err(|reason| not_fat(image, number, &reason))?;
+        let options = fatfs::FsOptions::new().update_accessed_date(false);
+        let file_system = fatfs::FileSystem::new(window.clone(), options)
+            .map_err(|error| not_fat(image, number, &error.to_string()))?;
+        Ok(Self {
+            image,
+            number,
+            file_system,
+            window,
+        })
+    }
+
+    /// What the volume says of itself.
+    ///
+    /// # Errors
+    /// When its table cannot be read.
+    pub fn info(&self) -> Result<VolumeInfo, Error> {
+        let stats = self
+            .file_system
+            .stats()
+            .map_err(|error| self.failed("table", &error))?;
+        let serial = self.file_system.volume_id();
+        let label = self.file_system.read_volume_label_from_root_dir();
+        Ok(VolumeInfo {
+            fat_type: format!("{:?}", self.file_system.fat_type()).to_uppercase(),
+            label: label.ok().flatten().unwrap_or_default(),
+            serial: format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff),
+            cluster_size: stats.cluster_size(),
+            clusters: stats.total_clusters(),
+            free_clusters: stats.free_clusters(),
+        })
+    }
+
+    /// What a path names.
+    ///
+    /// # Errors
+    /// When there is nothing of this path.
+    pub fn find(&self, path: &str) -> Result<Item, Error> {
+        let path = path.trim_matches('/');
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if path.is_empty() {
+            return Ok(Item {
+                path: String::new(),
+                is_directory: true,
+                size: 0,
+            });
+        }
+        let fold = tree_manifest::fat::fold;
+        let found = self.list(directory)?.into_iter().find(|item| {
+            let own = item.path.rsplit('/').next().unwrap_or(&item.path);
+            fold(own) == fold(name)
+        });
+        found.ok_or_else(|| self.missing(path))
+    }
+
+    /// The content of a directory, by name.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn list(&self, directory: &str) -> Result<Vec<Item>, Error> {
+        let directory = directory.trim_matches('/');
+        self.window.limit(DIRECTORY_BUDGET);
+        let root = self.file_system.root_dir();
+        let opened = if directory.is_empty() {
+            Ok(root)
+        } else {
+            root.open_dir(directory)
+        };
+        let opened = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.missing(directory),
+            _ => self.failed(directory, &error),
+        })?;
+        let mut items = Vec::new();
+        for entry in opened.iter() {
+            let entry = entry.map_err(|error| self.failed(directory, &error))?;
+            let name = entry.file_name();
+            if name == "." || name == ".." {
+                continue;
+            }
+            let path = if directory.is_empty() {
+                name
+            } else {
+                format!("{directory}/{name}")
+            };
+            let is_directory = entry.is_dir();
+            let size = if is_directory { 0 } else { entry.len() };
+            items.push(Item {
+                path,
+                is_directory,
+                size,
+            });
+        }
+        items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(items)
+    }
+
+    /// Everything below a directory, directories before what they hold.
+    ///
+    /// # Errors
+    /// When a directory cannot be read, or leads back into itself.
+    pub fn walk(&self, directory: &str) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        let mut pending = self.list(directory)?;
+        pending.reverse();
+        while let Some(item) = pending.pop() {
+            if item.path.len() > 4096 || items.len() > 10_000_000 {
+                return Err(self.failed(&item.path, &io::Error::other("it loops")));
+            }
+            if item.is_directory {
+                pending.extend(self.list(&item.path)?.into_iter().rev());
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    /// Copies the content of a file.
+    ///
+    /// # Errors
+    /// When it is not there, is cut short, or `sink` fails; the outer error is
+    /// the volume's, the inner one the sink's.
+    pub fn read(&self, item: &Item, sink: &mut dyn Write) -> Result<io::Result<()>, Error> {
+        self.window
+            .limit(item.size.saturating_mul(3).saturating_add(DIRECTORY_BUDGET));
+        let root = self.file_system.root_dir();
+        let mut file = root
+            .open_file(&item.path)
+            .map_err(|error| self.failed(&item.path, &error))?;
+        let mut buffer = vec![0; 256 * 1024];
+        let mut left = item.size;
+        while left > 0 {
+            let count = file
+                .read(&mut buffer)
+                .map_err(|error| self.failed(&item.path, &error))?;
+            if count == 0 {
+                let reason = format!("{left} bytes are missing at its end");
+                return Err(self.failed(&item.path, &io::Error::other(reason)));
+            }
+            left = left.saturating_sub(count as u64);
+            if let Err(error) = sink.write_all(&buffer[..count]) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The digest of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest(&self, item: &Item) -> Result<Sha256, Error> {
+        let mut hasher = tree_manifest::Hasher::default();
+        self.read(item, &mut hasher)?
+            .map_err(|error| self.failed(&item.path, &error))?;
+        Ok(hasher.finish().0)
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> Error {
+        let number = self.number;
+        Error::image(
+            &self.image.path,
+            format!("partition {number}: `/{what}`: {error}"),
+        )
+    }
+
+    fn missing(&self, path: &str) -> Error {
+        Error::NotInImage {
+            path: self.image.path.clone(),
+            what: format!("`/{path}` in partition {}", self.number),
+        }
+    }
+}
+
+fn not_fat(image: &Image, number: u32, reason: &str) -> Error {
+    Error::image(
+        &image.path,
+        format!("partition {number} holds no FAT file system: {reason}"),
+    )
+}
+
+/// A window that the file system reads and we limit.
+#[derive(Debug, Clone)]
+struct Shared(std::rc::Rc<std::cell::RefCell<Window>>);
+
+impl Shared {
+    fn new(window: Window) -> Self {
+        Self(std::rc::Rc::new(std::cell::RefCell::new(window)))
+    }
+
+    fn limit(&self, budget: u64) {
+        self.0.borrow_mut().limit(budget);
+    }
+
+    /// The boot sector must not claim more than the partition has.
+    fn check_size(&self) -> Result<(), String> {
+        let window = self.0.borrow();
+        let mut sector = [0; 512];
+        window
+            .read_exact_at(&mut sector, 0)
+            .map_err(|error| error.to_string())?;
+        if sector[510..] != [0x55, 0xaa] {
+            return Err("its first sector is not a boot sector".to_owned());
+        }
+        let u16_at = |at: usize| u64::from(u16::from_le_bytes([sector[at], sector[at + 1]]));
+        let u32_at = |at: usize| u16_at(at) | u16_at(at + 2) << 16;
+        let sectors = if u16_at(19) != 0 {
+            u16_at(19)
+        } else {
+            u32_at(32)
+        };
+        let claimed = sectors * u16_at(11);
+        if claimed == 0 || claimed > window.size() {
+            return Err(format!(
+                "it claims {claimed} bytes and the partition has {}",
+                window.size()
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Shared {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buffer)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Shared {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.borrow_mut().seek(to)
+    }
+}
