@@ -39,6 +39,7 @@ struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 struct ComposeArgs {
     /// The description of the image, in TOML, or in JSON if its name says so.
     #[arg(value_name = "IMAGE.TOML", required_unless_present = "generate")]
@@ -178,6 +179,7 @@ pub enum Request {
 
 /// An image to be composed.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 pub struct ComposeRequest {
     /// The description.
     pub config: PathBuf,

@@ -79,7 +79,9 @@ fn list(path: &Path, place: &str, recursive: bool, json: bool) -> Result<(), Err
             json!(items.iter().map(describe).collect::<Vec<_>>())
         )
     } else {
-        items.iter().map(line).collect()
+        items
+            .iter()
+            .fold(String::new(), |text, item| text + &line(item))
     };
     report::print(&text).map_err(output_error)
 }
@@ -194,10 +196,8 @@ fn verify(path: &Path, description: Option<&Path>, json: bool) -> Result<ExitCod
     } else if problems.is_empty() {
         format!("{}: sound\n", path.display())
     } else {
-        problems
-            .iter()
-            .map(|problem| format!("{}: {problem}\n", path.display()))
-            .collect()
+        let line = |problem: &String| format!("{}: {problem}\n", path.display());
+        problems.iter().map(line).collect::<Vec<_>>().concat()
     };
     report::print(&text).map_err(output_error)?;
     Ok(if problems.is_empty() {

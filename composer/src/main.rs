@@ -11,6 +11,7 @@ use composer::config::{self, ImageConfig, ImageSection};
 use composer::extent::{Content, ExtentMap, Sources};
 use composer::inspect::Layout;
 use composer::plan::{self, ImagePlan};
+use composer::size::SectorSize;
 use composer::{Error, digests, raw, scan};
 
 use cli::{ComposeRequest, Request};
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
             let generated = cli::generate(what, &mut text);
             generated
                 .and_then(|()| report::print(&String::from_utf8_lossy(&text)))
-                .map_err(|error| output_error(error))
+                .map_err(output_error)
                 .map(|()| ExitCode::SUCCESS)
         }
         Request::Look(look) => files::look(look),
@@ -65,7 +66,7 @@ fn overridden(config: ImageConfig, request: &ComposeRequest) -> ImageConfig {
         seed: request.seed.or(config.image.seed),
         sector_size: request
             .sector
-            .map(|size| size.bytes())
+            .map(SectorSize::bytes)
             .or(config.image.sector_size),
         ..config.image
     };
@@ -81,7 +82,7 @@ fn write(
     let mut progress = Progress::start(request.progress, plan.extents.data());
     let options = raw::Options { sync: request.sync };
     let written = raw::write(&plan.extents, sources, output, options, &mut |bytes| {
-        progress.advance(bytes)
+        progress.advance(bytes);
     });
     progress.finish();
     written

@@ -1,6 +1,7 @@
 //! What the program says: reports, progress, errors.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -15,11 +16,11 @@ pub fn error(error: &Error) {
     let mut text = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(source) = cause {
-        text.push_str(&format!("  caused by: {source}\n"));
+        let _ = writeln!(text, "  caused by: {source}");
         cause = source.source();
     }
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("hint: {hint}\n"));
+        let _ = writeln!(text, "hint: {hint}");
     }
     // Nobody is left to tell if this fails.
     let _ = io::stderr().write_all(text.as_bytes());
