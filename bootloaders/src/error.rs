@@ -29,7 +29,7 @@ pub enum Error {
         reason: String,
     },
     /// Bytes that are not a PE image.
-    #[error("not a PE image: {field} at offset {offset:#x} {reason}")]
+    #[error("{field} at offset {offset:#x} {reason}")]
     Pe {
         /// The field, by its name in the PE specification.
         field: &'static str,

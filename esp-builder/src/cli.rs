@@ -21,7 +21,7 @@ Examples:
   esp-builder --bootspec /run/current-system/boot.json out/
   esp-builder --bootspec 41=old.json --bootspec 42=new.json --default 41 out/
   esp-builder --root /mnt --bootspec /mnt/etc/boot.json --by-reference out/
-  esp-builder --kernel bzImage --initrd initrd --cmdline 'root=/dev/vda2 ro' out/
+  esp-builder --kernel bzImage --initrd initrd --cmdline root=/dev/vda2 out/
 
 The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
 beside it, which compose turns into a disk image.
@@ -30,7 +30,11 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 
 /// Lays out EFI System Partition trees from bootspec documents
 #[derive(Debug, Parser)]
-#[command(name = "esp-builder", version, after_help = EXAMPLES)]
+#[command(name = "esp-builder", version, after_help = EXAMPLES, max_term_width = 80)]
+#[command(
+    override_usage = "esp-builder [OPTIONS] --bootspec [NUMBER=]PATH... OUT
+       esp-builder [OPTIONS] --kernel FILE OUT"
+)]
 // Commands such as `install` will stand beside this form, not below its flags.
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -176,7 +180,6 @@ enum BootLoader {
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Layout {
-    /// Boot Loader Specification Type #1
     Type1,
 }
 
@@ -289,4 +292,73 @@ impl Flags {
 
 fn usage(message: &str) -> Failure {
     Failure::Usage(message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn resolve(arguments: &str) -> Result<Settings, String> {
+        let arguments = std::iter::once("esp-builder").chain(arguments.split_whitespace());
+        let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        cli.flags.resolve().map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        let help = Cli::command().render_help().to_string();
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{help}"
+        );
+        insta::assert_snapshot!(help);
+    }
+
+    #[test]
+    fn flags_that_do_not_go_together_are_usage_errors() {
+        for (arguments, why) in [
+            ("out", "nothing to boot"),
+            ("--bootspec b", "<OUT>"),
+            ("--bootspec b --kernel k out", "exclude each other"),
+            ("--bootspec b --cmdline x out", "--cmdline needs --kernel"),
+            ("--initrd i out", "nothing to boot"),
+            ("--kernel k --default 1 out", "--kernel has none"),
+            (
+                "--bootspec b --bootloader grub out",
+                "[possible values: systemd-boot]",
+            ),
+            ("--bootspec b --layout uki out", "[possible values: type1]"),
+            ("--bootspec b --timeout never out", "`never` is not seconds"),
+            ("--bootspec b --machine-id 1 out", "is not a machine ID"),
+            ("--bootspec b --default gnome out", "expected NUMBER"),
+            ("--bootspec b --date today out", "expected YYYY-MM-DD"),
+            ("--kernel k --arch vax out", "is not a known architecture"),
+            ("--generate man out", "cannot be used"),
+        ] {
+            let error = resolve(arguments).unwrap_err();
+            assert!(error.contains(why), "{arguments}: {error}");
+        }
+        assert!(resolve("--bootspec b --dry-run").is_ok());
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let settings = resolve("--bootspec 3=a --bootspec b --timeout menu-force --no-editor out");
+        let settings = settings.unwrap();
+        assert_eq!(settings.timeout, Timeout::MenuForce);
+        assert!(!settings.editor);
+        let Input::Bootspecs(documents) = settings.input else {
+            panic!("not documents");
+        };
+        assert_eq!(documents[0].number, Some(3));
+        assert_eq!(documents[1].path, Path::new("b"));
+        let settings = resolve("--kernel k --cmdline -x out").unwrap();
+        assert!(matches!(settings.input, Input::Kernel(kernel) if kernel.cmdline.as_str() == "-x"));
+    }
 }

@@ -166,7 +166,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
 
 /// `org.nixos.systemd-boot`, as far as it is known.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct SystemdBoot {
     sort_key: Option<String>,
     devicetree: Option<PathBuf>,
@@ -174,6 +174,7 @@ struct SystemdBoot {
 
 /// `org.nixos.extra-initrd.v1`, as far as it is known.
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
 struct ExtraInitrd {
     paths: Vec<String>,
 }

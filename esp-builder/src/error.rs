@@ -233,12 +233,12 @@ impl Error {
             }
             Self::NumberTooLarge(_) => "give the document a number: --bootspec NUMBER=PATH",
             Self::NoSuchDefault { .. } => "choose NUMBER or NUMBER:SPECIALISATION from the list",
-            Self::Missing { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Self::Missing { source, .. } if is_absent(source) => {
                 "the store path may be garbage-collected: leave the generation out, or rebuild it; \
                  with a store elsewhere, use --root"
             }
-            Self::Missing { .. } | Self::LoaderRead { .. } | Self::Read { .. } => {
-                "check the permissions of the file and of the directories above it"
+            Self::Missing { .. } | Self::Read { .. } => {
+                "it must be a regular file, and readable with the directories above it"
             }
             Self::Unfit { .. } | Self::NotForFat { .. } => {
                 "rename or shrink the file at its source"
@@ -249,7 +249,9 @@ impl Error {
             Self::NotBootable { .. } => "name a kernel image such as bzImage, Image or vmlinuz.efi",
             Self::WrongArchitecture { .. } => "a kernel boots on one architecture: take its own",
             Self::Text { .. } => "entries are files of lines: remove the character",
-            Self::NotALoader { .. } => "name systemd-boot<arch>.efi, as systemd installs it",
+            Self::NotALoader { .. } | Self::LoaderRead { .. } => {
+                "name systemd-boot<arch>.efi, as systemd installs it"
+            }
             Self::TwoLoaders { .. } => "give one --systemd-boot an architecture",
             Self::NoLoader { .. } => "name the binary: --systemd-boot systemd-boot<arch>.efi",
             Self::Collision { .. } => "FAT ignores case: rename one of the two at its source",
@@ -267,15 +269,23 @@ impl Error {
 
 /// A cause in two words where it has them.
 fn absence(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "is missing",
-        _ => "cannot be read",
+    if is_absent(source) {
+        "is missing"
+    } else {
+        "cannot be read"
     }
+}
+
+fn is_absent(source: &io::Error) -> bool {
+    matches!(
+        source.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn searched_places(searched: &[PathBuf]) -> String {
     if searched.is_empty() {
-        return String::new();
+        return " among the given binaries".to_owned();
     }
     let places = searched.iter().map(|path| format!("`{}`", path.display()));
     format!("; searched {}", places.collect::<Vec<_>>().join(", "))

@@ -13,6 +13,8 @@ pub mod apply;
 pub mod document;
 pub mod entries;
 mod error;
+#[cfg(test)]
+mod flow_tests;
 pub mod generation;
 pub mod loader;
 pub mod plan;

@@ -111,7 +111,7 @@ fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<
 }
 
 fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
-    let bytes = read_at_most(path, LONGEST).map_err(|source| Error::LoaderRead {
+    let bytes = read_at_most(path, LONGEST + 1).map_err(|source| Error::LoaderRead {
         path: path.into(),
         source,
     })?;
@@ -119,6 +119,9 @@ fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
         path: path.into(),
         reason,
     };
+    if bytes.len() as u64 > LONGEST {
+        return Err(refuse("it is longer than 16 MiB".to_owned()));
+    }
     let image = PeImage::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
     let arch = image.arch().ok_or_else(|| {
         let machine = image.machine;

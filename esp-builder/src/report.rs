@@ -229,3 +229,29 @@ fn size(bytes: u64) -> String {
     }
     unreachable!("the last unit returns")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_four_digits_at_most() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1 << 20, "1.0 MiB"),
+            ((1 << 20) - 1, "1023.9 KiB"),
+            (1_500_000_000, "1.3 GiB"),
+            (5 << 40, "5120.0 GiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn long_labels_are_cut() {
+        assert_eq!(shorten("NixOS", 5), "NixOS");
+        assert_eq!(shorten("NixOS ü", 6), "NixOS…");
+    }
+}

@@ -44,9 +44,6 @@ pub struct Settings {
 
 impl Settings {
     /// The settings of somebody who chose nothing but the input.
-    ///
-    /// # Panics
-    /// Never: the constant name is a line.
     #[must_use]
     pub fn new(input: Input) -> Self {
         let distro_name = Line::new("NixOS")

@@ -96,3 +96,60 @@ where
     let values = texts.iter().map(|text| text.parse());
     values.collect::<Result<_, _>>().map_err(D::Error::custom)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn keys_and_values_are_those_of_the_flags() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("esp.toml");
+        let text = r#"
+            bootspec = ["7=boot.json", "/abs/boot.json"]
+            systemd-boot = ["systemd-bootx64.efi"]
+            timeout = 3
+            console-mode = "max"
+            default = 7
+            xbootldr = true
+        "#;
+        fs::write(&path, text).unwrap();
+        let file = load(&path).unwrap();
+        let cli = Cli::parse_from(["esp-builder", "--timeout", "menu-hidden", "out"]);
+        let settings = cli.flags.or(file).resolve().unwrap();
+        let text = format!("{settings:#?}").replace(directory.path().to_str().unwrap(), "DIR");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn input_on_the_command_line_replaces_that_of_the_file() {
+        let file = parse("kernel = 'k'\ncmdline = 'quiet'\ntimeout = 1").unwrap();
+        let cli = Cli::parse_from(["esp-builder", "--bootspec", "b", "out"]);
+        assert!(cli.flags.or(file).resolve().is_ok());
+    }
+
+    #[test]
+    fn refusals_name_the_key() {
+        for (text, why) in [
+            (
+                "timout = 5",
+                "unknown key `timout`; did you mean `timeout`?",
+            ),
+            ("by_reference = true", "did you mean `by-reference`?"),
+            ("out = 'x'", "unknown key `out`"),
+            ("timeout = 'never'", "`never` is not seconds"),
+            ("timeout = true", "expected text, found boolean"),
+            ("bootloader = 'grub'", "expected `systemd-boot`"),
+            ("xbootldr = 1", "expected a boolean"),
+            ("title = \"a\\nb\"", "control character"),
+            ("timeout = 1\ntimeout = 2", "duplicate key"),
+            ("= 1", "TOML parse error at line 1"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -81,16 +81,7 @@ impl Sources {
             Some(root) => resolve_inside(root, path)?,
             None => fs::canonicalize(path)?,
         };
-        let host = self.on_host(&inside);
-        let metadata = fs::symlink_metadata(&host)?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        Ok(Located {
-            host,
-            inside,
-            size: metadata.len(),
-        })
+        located(self.on_host(&inside), inside)
     }
 
     /// A path of a document as the host reads it, links unresolved; for messages
@@ -112,26 +103,27 @@ impl Sources {
         }
         let located = self
             .locate(path)
-            .map_err(|source| need.missing(path, source))?;
+            .map_err(|source| need.missing(&self.on_host(path), source))?;
         let file = self.boot_file(located, need)?;
         self.found.insert(path.into(), file.clone());
         Ok(file)
     }
 
-    /// A file of the host, as it will be on the boot partition.
+    /// A file of the host, as it will be on the boot partition. When it is inside the
+    /// root it is named as a document would name it.
     ///
     /// # Errors
     /// As [`Sources::document_file`].
     pub fn host_file(&self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
-        let host = Self {
-            root: None,
-            store_dir: self.store_dir.clone(),
-            found: BTreeMap::new(),
-        };
-        let located = host
-            .locate(path)
-            .map_err(|source| need.missing(path, source))?;
-        self.boot_file(located, need)
+        let found = fs::canonicalize(path).and_then(|host| {
+            let inside = self
+                .root
+                .as_ref()
+                .and_then(|root| host.strip_prefix(root).ok());
+            let inside = inside.map_or_else(|| host.clone(), |inner| Path::new("/").join(inner));
+            located(host, inside)
+        });
+        self.boot_file(found.map_err(|source| need.missing(path, source))?, need)
     }
 
     fn boot_file(&self, located: Located, need: Need<'_>) -> Result<BootFile, Error> {
@@ -228,6 +220,18 @@ fn encode(name: &str) -> String {
         }
     }
     encoded
+}
+
+fn located(host: PathBuf, inside: PathBuf) -> io::Result<Located> {
+    let metadata = fs::symlink_metadata(&host)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(Located {
+        host,
+        inside,
+        size: metadata.len(),
+    })
 }
 
 fn below(root: &Path, inside: &Path) -> PathBuf {

@@ -1,1 +1,135 @@
+use serde_json::json;
 
+use super::*;
+use crate::testkit::{document, with, with_extension};
+
+fn parse_value(document: &Value) -> Result<Document, Refusal> {
+    parse(document.to_string().as_bytes())
+}
+
+#[test]
+fn takes_what_it_knows_and_tolerates_the_rest() {
+    let mut value = with("newKey", json!([1]));
+    value["org.example"] = json!({ "anything": [null] });
+    value["org.nixos.systemd-boot"] = json!({
+        "sortKey": "a_first",
+        "devicetree": "/nix/store/d1-dtbs/vendor/board.dtb",
+        "later": true,
+    });
+    value["org.nixos.extra-initrd.v1"] = json!({ "paths": ["/EFI/extra.img", "b.img"] });
+    value["org.nixos.specialisation.v1"]["gnome"] = document();
+    value["org.nixos.specialisation.v1"]["gnome"]["org.nixos.systemd-boot"] =
+        json!({ "sortKey": "z_last" });
+    let document = parse_value(&value).unwrap();
+    insta::assert_debug_snapshot!(document);
+}
+
+#[test]
+fn the_initrd_and_the_specialisations_may_be_absent() {
+    let mut value = with("initrd", Value::Null);
+    value
+        .as_object_mut()
+        .unwrap()
+        .remove("org.nixos.specialisation.v1");
+    let document = parse_value(&value).unwrap();
+    assert_eq!(document.system.initrd, None);
+    assert!(document.specialisations.is_empty());
+
+    let mut value = document_with_null_initrd();
+    value["org.nixos.bootspec.v1"]["initrdSecrets"] = json!("/nix/store/x/append");
+    let document = parse_value(&value).unwrap();
+    assert!(document.system.has_initrd_secrets);
+}
+
+fn document_with_null_initrd() -> Value {
+    let mut value = document();
+    value["org.nixos.bootspec.v1"]["initrd"] = Value::Null;
+    value
+}
+
+/// Every refusal with its hint, as one text to read.
+#[test]
+fn refusals_name_the_key_and_the_way_out() {
+    let mut specialisation = document();
+    specialisation["org.nixos.specialisation.v1"]["gnome"] = with("label", json!(5));
+    let mut hostile_name = document();
+    hostile_name["org.nixos.specialisation.v1"]["x)\nlinux /evil"] = document();
+    let mut newer = document();
+    let spec = newer["org.nixos.bootspec.v1"].take();
+    newer
+        .as_object_mut()
+        .unwrap()
+        .remove("org.nixos.bootspec.v1");
+    newer["org.nixos.bootspec.v2"] = spec;
+    let extension = with_extension;
+    let refused = [
+        json!([]),
+        json!({}),
+        json!({ "v1": {} }),
+        newer,
+        json!({ "org.nixos.bootspec.v1": 1 }),
+        with("kernel", Value::Null),
+        with("label", Value::Null),
+        with("init", json!(["/init"])),
+        with("initrd", json!(5)),
+        with("kernelParams", json!("quiet")),
+        with("kernelParams", json!(["a", 1])),
+        extension("org.example", Value::Null),
+        extension("org.nixos.specialisation.v1", json!([])),
+        specialisation,
+        with("system", json!("x86_64-darwin")),
+        with("label", json!("26.05\nlinux /evil")),
+        with("kernelParams", json!(["quiet\ninitrd /evil"])),
+        with("kernelParams", json!(["x".repeat(5000)])),
+        hostile_name,
+        with("kernel", json!("bzImage")),
+        with("kernel", json!("/nix/store/../../etc/shadow")),
+        with("initrd", json!("/nix/store/a\u{1b}[2J")),
+        with("init", json!("/init rdinit=/evil")),
+        with("toplevel", json!("")),
+        extension("org.nixos.systemd-boot", json!({ "sortKey": "a\nb" })),
+        extension("org.nixos.systemd-boot", json!({ "devicetree": "../x" })),
+        extension("org.nixos.systemd-boot", json!("x")),
+        extension("org.nixos.extra-initrd.v1", json!({})),
+        extension("org.nixos.extra-initrd.v1", json!({ "paths": ["../x"] })),
+        extension("org.nixos.extra-initrd.v1", json!({ "paths": ["/a\nb"] })),
+        extension("org.nixos.extra-initrd.v1", json!({ "paths": ["/a:b"] })),
+    ];
+    let lines = refused.iter().flat_map(|document| {
+        let refusal = parse_value(document).unwrap_err();
+        let hint = refusal.hint.map(|hint| format!("  hint: {hint}"));
+        std::iter::once(refusal.reason).chain(hint)
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn text_that_is_not_json_is_refused_with_its_place() {
+    let deep = "[".repeat(100_000);
+    for (text, why) in [
+        ("", "line 1 column 0"),
+        ("{\n  \"a\": }", "line 2 column 8"),
+        ("{\"org.nixos.bootspec.v1\":", "line 1 column"),
+        (deep.as_str(), "recursion limit"),
+    ] {
+        let refusal = parse(text.as_bytes()).unwrap_err();
+        assert!(refusal.reason.contains(why), "{}", refusal.reason);
+    }
+    assert!(parse(b"\xff\xfe").is_err());
+}
+
+#[test]
+fn a_document_beyond_reason_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("boot.json");
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(LONGEST + 1).unwrap();
+    let error = load(&path).unwrap_err().to_string();
+    assert!(error.ends_with("is longer than 16 MiB"), "{error}");
+    let error = load(directory.path()).unwrap_err().to_string();
+    assert!(error.ends_with("cannot be read"), "{error}");
+    let error = load(&directory.path().join("none"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.ends_with("is missing"), "{error}");
+}
