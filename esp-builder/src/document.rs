@@ -83,7 +83,7 @@ pub fn load(path: &Path) -> Result<Document, Error> {
     if bytes.len() as u64 > LONGEST {
         return Err(Error::Bootspec {
             path: path.into(),
-            refusal: Refusal::new("is longer than 16 MiB"),
+            refusal: Refusal::new("longer than 16 MiB"),
         });
     }
     parse(&bytes).map_err(|refusal| Error::Bootspec {
@@ -92,8 +92,7 @@ pub fn load(path: &Path) -> Result<Document, Error> {
     })
 }
 
-/// Why a document was refused, as the rest of a sentence that starts with its
-/// name.
+/// Why a document was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
@@ -132,15 +131,15 @@ impl Refusal {
 pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         Refusal::with_hint(
-            format!("is not JSON: {error}"),
+            format!("not JSON: {error}"),
             "name the boot.json of a NixOS system",
         )
     })?;
     shape::check(&value)?;
     let document: BootJson = serde_json::from_value(value)
-        .map_err(|error| Refusal::new(format!("is not a bootspec document: {error}")))?;
+        .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))?;
     let generation = GenerationV1::try_from(document.generation)
-        .map_err(|error| Refusal::new(format!("is not a bootspec document: {error}")))?;
+        .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))?;
     // The crate keeps them in hash order, which must not reach a message.
     let sorted: BTreeMap<_, _> = generation
         .specialisations

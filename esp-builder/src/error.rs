@@ -21,7 +21,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A document was read and refused.
-    #[error("bootspec document `{}` {refusal}", path.display())]
+    #[error("bootspec document `{}`: {refusal}", path.display())]
     Bootspec {
         /// The document.
         path: PathBuf,

@@ -75,7 +75,8 @@ impl Summary<'_> {
         for loader in &self.planned.loaders {
             let info = loader.info.as_deref().unwrap_or("boot loader");
             let (arch, file) = (loader.arch, loader.file.display());
-            writeln!(out, "{info} for {arch} from {file}")?;
+            writeln!(out, "{info} for {arch}, from")?;
+            writeln!(out, "  {file}")?;
         }
         match (self.out, self.dry_run) {
             (Some(path), false) => writeln!(out, "wrote {}", path.display()),

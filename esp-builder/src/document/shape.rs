@@ -18,13 +18,11 @@ const OPTIONAL: [&str; 2] = ["initrd", "initrdSecrets"];
 /// Says what keeps a value from being a bootspec document of version 1.
 pub(super) fn check(document: &Value) -> Result<(), Refusal> {
     let Value::Object(document) = document else {
-        return Err(Refusal::new(
-            "is not a bootspec document: not a JSON object",
-        ));
+        return Err(Refusal::new("not a JSON object"));
     };
     if document.contains_key("v1") && !document.contains_key(BOOTSPEC) {
         return Err(Refusal::with_hint(
-            "is of the bootspec format before RFC 125 was accepted (`v1` instead of \
+            "of the bootspec format before RFC 125 was accepted (`v1` instead of \
              `org.nixos.bootspec.v1`)",
             "rebuild the system with NixOS 23.05 or newer",
         ));
@@ -88,11 +86,11 @@ fn missing_bootspec(document: &Map<String, Value>) -> Refusal {
         .find(|key| key.starts_with("org.nixos.bootspec."));
     match other {
         Some(other) => Refusal::with_hint(
-            format!("has `{}` instead of `{BOOTSPEC}`", other.escape_debug()),
+            format!("`{}` instead of `{BOOTSPEC}`", other.escape_debug()),
             "this program reads version 1",
         ),
         None => Refusal::with_hint(
-            format!("has no `{BOOTSPEC}`"),
+            format!("`{BOOTSPEC}` is missing"),
             "name the boot.json of a NixOS system",
         ),
     }
