@@ -8,10 +8,14 @@ use tree_manifest::GenerationId;
 /// `nixos[-PROFILE]-generation-N[-specialisation-S]`.
 ///
 /// Two generations never share a name. What could be mistaken is written as
-/// `%xx`, byte by byte: any character but `A-Za-z0-9._-`, because `+` would start
-/// a boot counter, `@` select a profile of a UKI, and `*?[` be a pattern in
-/// `default`; and the first letter of a profile's part `generation`, because it
-/// would end the profile.
+/// `_xx`, byte by byte, in hexadecimal digits:
+///
+/// - any character but `A-Za-z0-9._-`: `+` would start a boot counter, `@` select
+///   a profile of a UKI, `*?[` be a pattern in `default`, and bootctl passes over
+///   entries with any other in their name;
+/// - `_` before two hexadecimal digits;
+/// - the first letter of a profile's part `generation`, which would end the
+///   profile.
 #[must_use]
 pub fn entry_name(id: &GenerationId) -> String {
     let mut name = "nixos-".to_owned();
@@ -36,7 +40,7 @@ pub fn entry_name(id: &GenerationId) -> String {
 fn push_profile_part(name: &mut String, part: &str) {
     if part.eq_ignore_ascii_case("generation") {
         let (first, rest) = part.split_at(1);
-        push_percent(name, first.as_bytes()[0]);
+        push_escaped(name, first.as_bytes()[0]);
         name.push_str(rest);
     } else {
         push_encoded(name, part);
@@ -44,17 +48,26 @@ fn push_profile_part(name: &mut String, part: &str) {
 }
 
 fn push_encoded(name: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+    let bytes = text.as_bytes();
+    for (index, &byte) in bytes.iter().enumerate() {
+        let next = bytes.get(index + 1..index + 3);
+        let looks_escaped = || next.is_some_and(|next| next.iter().all(u8::is_ascii_hexdigit));
+        let as_it_is = match byte {
+            b'.' | b'-' => true,
+            b'_' => !looks_escaped(),
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if as_it_is {
             name.push(char::from(byte));
         } else {
-            push_percent(name, byte);
+            push_escaped(name, byte);
         }
     }
 }
 
-fn push_percent(name: &mut String, byte: u8) {
-    let _ = write!(name, "%{byte:02x}");
+fn push_escaped(name: &mut String, byte: u8) {
+    // Writing to a String cannot fail.
+    let _ = write!(name, "_{byte:02x}");
 }
 
 #[cfg(test)]
@@ -81,11 +94,15 @@ mod tests {
             (id(Some("work"), 3, None), "nixos-work-generation-3"),
             (
                 id(None, 1, Some("a+3@b*c/ü%")),
-                "nixos-generation-1-specialisation-a%2b3%40b%2ac%2f%c3%bc%25",
+                "nixos-generation-1-specialisation-a_2b3_40b_2ac_2f_c3_bc_25",
+            ),
+            (
+                id(None, 1, Some("my_gnome_2b")),
+                "nixos-generation-1-specialisation-my_gnome_5f2b",
             ),
             (
                 id(Some("generation-1"), 2, None),
-                "nixos-%67eneration-1-generation-2",
+                "nixos-_67eneration-1-generation-2",
             ),
         ] {
             assert_eq!(entry_name(&id), name);
@@ -102,14 +119,15 @@ mod tests {
             "2",
             "x",
             "+",
-            "%2b",
+            "_2b",
+            "_",
             "",
         ]);
         prop::collection::vec(part, 1..6).prop_map(|parts| parts.join("-"))
     }
 
     fn any_id() -> impl Strategy<Value = GenerationId> {
-        let text = prop_oneof![confusing(), ".{1,8}"];
+        let text = prop_oneof![confusing(), "[_+2b]{1,6}", ".{1,8}"];
         (
             prop::option::of(text.clone()),
             1..4_u64,
@@ -130,7 +148,7 @@ mod tests {
 
         #[test]
         fn names_hold_no_character_with_a_meaning(id in any_id()) {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-%".contains(c);
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             prop_assert!(entry_name(&id).chars().all(allowed));
         }
     }

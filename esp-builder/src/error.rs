@@ -254,7 +254,7 @@ impl Error {
             }
             Self::TwoLoaders { .. } => "give one --systemd-boot an architecture",
             Self::NoLoader { .. } => "name the binary: --systemd-boot systemd-boot<arch>.efi",
-            Self::Collision { .. } => "FAT ignores case: rename one of the two at its source",
+            Self::Collision { .. } => "rename one of the two at its source; FAT ignores case",
             Self::Root { .. } => "--root is the directory that holds nix/store",
             Self::Changed { .. } => "run again when nothing writes to the file",
             Self::NotUtf8(_) => "leave --by-reference out, or rename the file",

@@ -192,7 +192,46 @@ fn names_that_fat_takes_for_one_are_refused_with_both_origins() {
     let error = plan(&kit.settings(&[value])).unwrap_err();
     insta::assert_snapshot!(describe(&kit, &error), @r"
     error: tree `esp`: `loader/entries/nixos-generation-1-specialisation-Gnome.conf` (generation 1 (`Gnome`)) and `loader/entries/nixos-generation-1-specialisation-gnome.conf` (generation 1 (`gnome`)) want one place
-    hint: FAT ignores case: rename one of the two at its source
+    hint: rename one of the two at its source; FAT ignores case
+    ");
+}
+
+#[test]
+fn what_no_fat_can_hold_is_refused_before_it_is_read() {
+    let kit = Kit::new();
+    let huge = kit.write("nix/store/i2-initrd/initrd", "");
+    let file = fs::File::options().write(true).open(huge).unwrap();
+    file.set_len(u64::from(u32::MAX) + 1).unwrap();
+    let name = "n".repeat(250);
+    kit.write(&format!("nix/store/i3-initrd/{name}"), "i");
+    let cases = [
+        kit.settings(&[with("initrd", json!("/nix/store/i2-initrd/initrd"))]),
+        kit.settings(&[with(
+            "initrd",
+            json!(format!("/nix/store/i3-initrd/{name}")),
+        )]),
+    ];
+    let text = refusals(&kit, &cases).replace(&name, "NAME");
+    insta::assert_snapshot!(text, @r"
+    error: tree `esp`: `EFI/nixos/i2-initrd-initrd.efi` (generation 1): 4294967296 bytes are more than the 4294967295 a FAT file can have
+    hint: rename or shrink the file at its source
+
+    error: tree `esp`: `EFI/nixos/i3-initrd-NAME.efi` (generation 1): a FAT name has at most 255 UTF-16 units
+    hint: rename or shrink the file at its source
+    ");
+}
+
+#[test]
+fn two_files_of_one_store_name_are_refused() {
+    let kit = Kit::new();
+    kit.write("nix/store/i4-initrd/a-b", "one");
+    kit.write("nix/store/i4-initrd/a/b", "two");
+    let documents =
+        ["a-b", "a/b"].map(|name| with("initrd", json!(format!("/nix/store/i4-initrd/{name}"))));
+    let text = refusals(&kit, &[kit.settings(&documents)]);
+    insta::assert_snapshot!(text, @r"
+    error: tree `esp`: `EFI/nixos/i4-initrd-a-b.efi` (generation 1) and `EFI/nixos/i4-initrd-a-b.efi` (generation 2) want one place
+    hint: rename one of the two at its source; FAT ignores case
     ");
 }
 

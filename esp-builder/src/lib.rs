@@ -2,7 +2,7 @@
 //!
 //! One straight line: documents are read and parsed ([`document`]), become a
 //! sorted set of generations ([`generation`]), then boot entries whose files were
-//! found ([`source`], [`entries`], [`loader`]), then a plan ([`plan`]), which is a
+//! found ([`source`], [`entries`], [`loader`]), then a plan ([`mod@plan`]), which is a
 //! value made of recipes. Only [`apply`] writes, and it writes a directory that
 //! appears in one step, with a manifest beside the trees.
 //!

@@ -61,8 +61,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             .keys()
             .map(|role| planned.plan.totals(role).1);
         let bar = report::bar(total.sum(), cli.quiet || cli.json);
-        apply::apply(&planned.plan, out, content, &|count| bar.inc(count))?;
+        let applied = apply::apply(&planned.plan, out, content, &|count| bar.inc(count));
         bar.finish_and_clear();
+        applied?;
     }
     let summary = report::Summary {
         planned: &planned,

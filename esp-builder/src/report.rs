@@ -8,11 +8,12 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use bootloaders::{BootEntry, Line, systemd_boot};
 use esp_builder::plan::{PlannedFile, Recipe};
 use esp_builder::{Planned, Warning};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tree_manifest::{Kind, Role, TreePath};
+use tree_manifest::{Role, TreePath};
 
 use crate::failure::Failure;
 
@@ -70,7 +71,8 @@ impl Summary<'_> {
         }
         for role in self.planned.plan.trees.keys() {
             let (files, bytes) = self.planned.plan.totals(role);
-            writeln!(out, "{role:<10} {files:>5} files {:>11}", size(bytes))?;
+            let (role, size) = (role.as_str(), size(bytes));
+            writeln!(out, "{role:<8} {files:>5} files {size:>11}")?;
         }
         for loader in &self.planned.loaders {
             let info = loader.info.as_deref().unwrap_or("boot loader");
@@ -93,9 +95,9 @@ impl Summary<'_> {
             .zip(0..)
             .map(|(entry, index)| {
                 json!({
-                    "file": file_name(entry),
+                    "file": systemd_boot::entry_file_name(&entry.id).as_str(),
                     "title": entry.title.as_str(),
-                    "version": entry.version.as_ref().map(bootloaders::Line::as_str),
+                    "version": entry.version.as_ref().map(Line::as_str),
                     "architecture": entry.arch.suffix(),
                     "generation": entry.generation(),
                     "default": index == planned.default,
@@ -144,19 +146,10 @@ impl Summary<'_> {
 
     /// The menu, the default marked.
     fn write_entries(&self, out: &mut impl Write) -> io::Result<()> {
-        let entries = &self.planned.entries;
-        let names: Vec<_> = entries.iter().map(file_name).collect();
-        let labels: Vec<_> = entries.iter().map(label).collect();
-        let widest = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max();
-        let room = WIDTH.saturating_sub(4 + widest(&names).unwrap_or(0));
-        let width = widest(&labels).unwrap_or(0).min(room.max(20));
-        for (index, (label, name)) in labels.iter().zip(&names).enumerate() {
-            let mark = if index == self.planned.default {
-                '*'
-            } else {
-                ' '
-            };
-            writeln!(out, "{mark} {:<width$}  {name}", shorten(label, width))?;
+        for (index, entry) in self.planned.entries.iter().enumerate() {
+            let is_default = index == self.planned.default;
+            let mark = if is_default { '*' } else { ' ' };
+            writeln!(out, "{mark} {}", shorten(&label(entry), WIDTH - 2))?;
         }
         Ok(())
     }
@@ -177,33 +170,16 @@ fn write_file(
     path: &TreePath,
     file: &PlannedFile,
 ) -> io::Result<()> {
-    let (kind, size) = (kind(file.provenance.kind), size(file.recipe.size()));
+    let kind = json!(file.provenance.kind);
+    let kind = kind.as_str().unwrap_or_default();
+    let size = size(file.recipe.size());
     writeln!(out, "{kind:<13} {size:>11}  {role}/{path}")
 }
 
-fn file_name(entry: &bootloaders::BootEntry) -> String {
-    bootloaders::systemd_boot::entry_file_name(&entry.id).to_string()
-}
-
-fn label(entry: &bootloaders::BootEntry) -> String {
+fn label(entry: &BootEntry) -> String {
     match &entry.version {
         Some(version) => format!("{}, {version}", entry.title),
         None => entry.title.to_string(),
-    }
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Loader => "loader",
-        Kind::LoaderConfig => "loader-config",
-        Kind::Entry => "entry",
-        Kind::Kernel => "kernel",
-        Kind::Initrd => "initrd",
-        Kind::Devicetree => "devicetree",
-        Kind::Uki => "uki",
-        Kind::Addon => "addon",
-        Kind::Keys => "keys",
-        Kind::Extra => "extra",
     }
 }
 
