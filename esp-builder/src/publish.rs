@@ -128,3 +128,26 @@ pub(crate) fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<
     let path = path.to_owned();
     move |source| Error::Write { path, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_renames_do_what_one_exchange_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let (staged, out) = (directory.path().join(".new"), directory.path().join("out"));
+        for (path, text) in [(&staged, "new"), (&out, "old")] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("file"), text).unwrap();
+        }
+        swap_in_two_steps(&staged, &out).unwrap();
+        assert_eq!(fs::read(out.join("file")).unwrap(), b"new");
+        assert_eq!(fs::read(staged.join("file")).unwrap(), b"old");
+        // When the new one cannot be moved, the old one is back in its place.
+        fs::remove_dir_all(&staged).unwrap();
+        assert!(swap_in_two_steps(&staged, &out).is_err());
+        assert_eq!(fs::read(out.join("file")).unwrap(), b"new");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}
