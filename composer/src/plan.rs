@@ -1,5 +1,7 @@
 //! Every byte of an image, before anything is written.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -12,14 +14,8 @@ use crate::partition_type::PartitionType;
 use crate::scan::{Inputs, PartitionInput};
 use crate::seed::{self, Seed};
 use crate::size::{ByteSize, SectorSize, round_up};
-use crate::table::{self, TableEntry};
+use crate::table::{self, GRAIN, TableEntry};
 use crate::tree::FileTree;
-
-/// Partitions start at, and are as long as, multiples of this many bytes.
-///
-/// It is systemd-repart's grain. A smaller one would end the sharing of blocks
-/// with the sources.
-pub const GRAIN: u64 = 4096;
 
 /// The size of a partition of which nothing is known, as in systemd-repart.
 const DEFAULT_SIZE: ByteSize = ByteSize::mib(10);
@@ -180,7 +176,10 @@ fn vfat_size(
         is_open && is_boot && config.fat_type.is_none() && config.cluster_size.is_none();
     let least = config
         .size_min_bytes
-        .or(config.size_max_bytes.map(|most| most.min(DEFAULT_SIZE)));
+        .map_or(0, |least| round_up(least.bytes(), GRAIN));
+    let most = config
+        .size_max_bytes
+        .map_or(u64::MAX, |most| most.bytes() / GRAIN * GRAIN);
     let request = Request {
         fat_type: if wants_fat32 {
             Some(FatType::Fat32)
@@ -188,9 +187,9 @@ fn vfat_size(
             config.fat_type
         },
         cluster: config.cluster_size.map(ByteSize::bytes),
-        ..Request::of_size(least.map_or(0, ByteSize::bytes), sector)
+        ..Request::of_size(least, sector)
     };
-    fat::minimum_size(tree, &request)
+    fat::minimum_size(tree, &request, most)
 }
 
 /// The size of the image and of every partition.
@@ -228,7 +227,8 @@ fn entries(config: &ImageConfig, seed: Seed, sizes: &[u64]) -> Vec<TableEntry> {
     let mut start = table::FIRST_BYTE;
     let mut types: Vec<PartitionType> = Vec::new();
     let mut entries = Vec::new();
-    for (partition, size) in config.partitions.iter().zip(sizes) {
+    let labels = labels(config);
+    for ((partition, size), label) in config.partitions.iter().zip(sizes).zip(labels) {
         let partition_type = partition
             .partition_type()
             .unwrap_or_else(|error| unreachable!("checked: {error}"));
@@ -237,12 +237,11 @@ fn entries(config: &ImageConfig, seed: Seed, sizes: &[u64]) -> Vec<TableEntry> {
             .filter(|other| **other == partition_type)
             .count() as u64;
         types.push(partition_type);
+        let derived = || seed.partition(partition_type.0, index);
         entries.push(TableEntry {
             partition_type,
-            uuid: partition
-                .uuid
-                .unwrap_or_else(|| seed.partition(partition_type.0, index)),
-            label: partition.label().to_owned(),
+            uuid: partition.uuid.unwrap_or_else(derived),
+            label,
             attributes: partition.attributes(),
             start,
             size: *size,
@@ -250,6 +249,27 @@ fn entries(config: &ImageConfig, seed: Seed, sizes: &[u64]) -> Vec<TableEntry> {
         start += size;
     }
     entries
+}
+
+/// The labels, those that are not given derived from the type: `swap`, then
+/// `swap-2`, as systemd-repart does.
+fn labels(config: &ImageConfig) -> Vec<String> {
+    let given = config
+        .partitions
+        .iter()
+        .filter_map(|partition| partition.label.clone());
+    let mut taken: BTreeSet<String> = given.collect();
+    let mut label_of = |partition: &PartitionConfig| {
+        if let Some(label) = &partition.label {
+            return label.clone();
+        }
+        let name = partition.label();
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
+        let free = candidates.find(|label| taken.insert(label.clone()));
+        free.unwrap_or_else(|| unreachable!("there are numbers enough"))
+    };
+    config.partitions.iter().map(&mut label_of).collect()
 }
 
 /// The bytes of a partition.

@@ -15,9 +15,6 @@ use crate::error::{self, Error};
 use crate::extent::{Source, SourceId, Sources, Stamp};
 use crate::tree::{FileContent, FileTree};
 
-/// Directories in directories; a link that leads back up is met before this.
-const MAX_DEPTH: usize = 128;
-
 /// What every partition holds, and the files it comes from.
 #[derive(Debug, Default)]
 pub struct Inputs {
@@ -106,12 +103,17 @@ impl Scan<'_> {
         if let Some(reference) = &config.tree {
             match reference.rsplit_once('#') {
                 Some((manifest, role)) => self.manifest(&mut tree, manifest, role)?,
-                None => self.copy(&mut tree, &self.base.join(reference), None, 0)?,
+                None => self.copy(&mut tree, &self.base.join(reference), None, &mut Vec::new())?,
             }
         }
         for item in &config.copy_files {
             let (from, to) = item.split_once(':').unwrap_or((item, item));
-            self.copy(&mut tree, &self.base.join(from), target(to)?, 0)?;
+            self.copy(
+                &mut tree,
+                &self.base.join(from),
+                target(to)?,
+                &mut Vec::new(),
+            )?;
         }
         Ok(PartitionInput::Tree(tree))
     }
@@ -181,12 +183,13 @@ impl Scan<'_> {
     }
 
     /// Adds a file or directory of the host at a place; `None` is the root.
+    /// `above` are the inodes of the directories on the way.
     fn copy(
         &mut self,
         tree: &mut FileTree,
         from: &Path,
         to: Option<TreePath>,
-        depth: usize,
+        above: &mut Vec<(u64, u64)>,
     ) -> Result<(), Error> {
         let metadata = fs::metadata(from).map_err(error::read(from))?;
         let unusual = |what| Error::Unusual {
@@ -205,11 +208,11 @@ impl Scan<'_> {
         if !metadata.is_dir() {
             return Err(unusual("neither file nor directory"));
         }
-        if depth == MAX_DEPTH {
-            return Err(unusual(
-                "deeper than 128 directories, or a link that leads back up",
-            ));
+        let inode = stamp(&metadata).inode;
+        if above.contains(&inode) {
+            return Err(unusual("a link that leads back up"));
         }
+        above.push(inode);
         if let Some(to) = &to {
             tree.add_directory(to.clone())?;
         }
@@ -228,8 +231,9 @@ impl Scan<'_> {
                 .as_ref()
                 .map_or_else(|| name.clone(), |to| format!("{to}/{name}"));
             let place = TreePath::new(place).map_err(|error| not_a_place(&error))?;
-            self.copy(tree, &path, Some(place), depth + 1)?;
+            self.copy(tree, &path, Some(place), above)?;
         }
+        above.pop();
         Ok(())
     }
 

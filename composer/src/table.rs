@@ -20,6 +20,12 @@ use crate::size::SectorSize;
 /// there too; tables that say otherwise compare unequal to theirs.
 pub const FIRST_BYTE: u64 = 1 << 20;
 
+/// Partitions start at, and are as long as, multiples of this many bytes.
+///
+/// It is systemd-repart's grain. A smaller one would end the sharing of blocks
+/// with the sources.
+pub const GRAIN: u64 = 4096;
+
 /// What the backup table takes at the end of a disk, in bytes, rounded up to the
 /// grain of partitions.
 pub const BACKUP_BYTES: u64 = 20 << 10;
@@ -80,21 +86,19 @@ pub fn render(
         .map_err(|error| error.to_string())?;
     table.write_inplace().map_err(|error| error.to_string())?;
 
-    // The crate puts the first usable sector right behind its entries.
-    let primary = table.primary_header().cloned();
-    let backup = table.backup_header().cloned();
+    // The crate leaves as much room between the tables as there is; others begin
+    // and end it on the boundaries of partitions.
+    let failed = |error: gpt::header::HeaderError| error.to_string();
+    let mut primary = table.primary_header().map_err(failed)?.clone();
+    let mut backup = table.backup_header().map_err(failed)?.clone();
     let mut device = table.take_device();
-    let first_usable = FIRST_BYTE / sector.bytes();
-    let mut primary = primary.map_err(|error| error.to_string())?;
-    primary.first_usable = first_usable;
-    primary
-        .write_primary(&mut device, block)
-        .map_err(|error| error.to_string())?;
-    let mut backup = backup.map_err(|error| error.to_string())?;
-    backup.first_usable = first_usable;
-    backup
-        .write_backup(&mut device, block)
-        .map_err(|error| error.to_string())?;
+    let tail_start = size - device.tail.len() as u64;
+    for header in [&mut primary, &mut backup] {
+        header.first_usable = FIRST_BYTE / sector.bytes();
+        header.last_usable = tail_start / GRAIN * GRAIN / sector.bytes() - 1;
+    }
+    primary.write_primary(&mut device, block).map_err(failed)?;
+    backup.write_backup(&mut device, block).map_err(failed)?;
     Ok(TableBytes {
         head: device.head,
         tail: device.tail,

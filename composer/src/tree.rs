@@ -94,7 +94,7 @@ impl FileTree {
     /// With the first name that breaks a rule of FAT, the first two that differ
     /// in case only, or the first file that is too large.
     pub fn check_fat(&self, sources: &Sources) -> Result<(), Error> {
-        let mut spellings: BTreeMap<String, (&TreePath, &Node)> = BTreeMap::new();
+        let mut spellings: BTreeMap<String, &TreePath> = BTreeMap::new();
         for (path, node) in &self.nodes {
             let refuse = |reason: String| Error::NotForFat {
                 path: path.clone(),
@@ -109,24 +109,34 @@ impl FileTree {
                     content.size()
                 )));
             }
-            if let Some(first) = spellings.insert(fat::fold(path.as_str()), (path, node)) {
+            if let Some(first) = spellings.insert(fat::fold(path.as_str()), path) {
                 return Err(Error::Collision {
-                    first: describe(first, sources),
-                    second: describe((path, node), sources),
+                    first: self.describe(first, sources),
+                    second: self.describe(path, sources),
                 });
             }
         }
         Ok(())
     }
-}
-
-/// An entry and where it comes from.
-fn describe((path, node): (&TreePath, &Node), sources: &Sources) -> String {
-    match node {
-        Node::File(FileContent::Source(id, _)) => {
-            format!("`{path}` (from `{}`)", sources.get(*id).path.display())
+    /// An entry and where it comes from; of a directory, the first file in it.
+    fn describe(&self, path: &TreePath, sources: &Sources) -> String {
+        match self.nodes.get(path) {
+            Some(Node::File(FileContent::Source(id, _))) => {
+                format!("`{path}` (from `{}`)", sources.get(*id).path.display())
+            }
+            Some(Node::File(FileContent::Bytes(_))) => format!("`{path}` (text of a manifest)"),
+            Some(Node::Directory) | None => {
+                let below = format!("{path}/");
+                let is_file_below = |(inner, node): &(&TreePath, &Node)| {
+                    inner.as_str().starts_with(&below) && matches!(node, Node::File(_))
+                };
+                let held = self.nodes.range(path.clone()..).find(is_file_below);
+                let held = held.map(|(inner, _)| self.describe(inner, sources));
+                format!(
+                    "directory `{path}` of {}",
+                    held.unwrap_or_else(|| "nothing".to_owned())
+                )
+            }
         }
-        Node::File(FileContent::Bytes(_)) => format!("`{path}` (text of a manifest)"),
-        Node::Directory => format!("directory `{path}`"),
     }
 }

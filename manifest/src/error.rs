@@ -27,7 +27,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The text is not JSON, or not of the manifest's shape.
-    #[error("not a tree manifest: {0}")]
+    #[error("not a tree manifest")]
     Json(#[source] serde_json::Error),
     /// The document says it is something else.
     #[error("`format` is `{0}`, not `{known}`", known = crate::FORMAT)]

@@ -89,7 +89,7 @@ pub fn plan(tree: &FileTree, request: &Request, id: &VolumeId) -> Result<Volume,
         return Err(Error::VolumeFull {
             needed: ByteSize(layout.used() * geometry.cluster()),
             available: ByteSize(geometry.clusters * geometry.cluster()),
-            least: minimum_size(tree, &request)?,
+            least: minimum_size(tree, &request, u64::MAX)?,
         });
     }
     let extents = layout.render(&contents, id, request.size);
@@ -100,30 +100,33 @@ pub fn plan(tree: &FileTree, request: &Request, id: &VolumeId) -> Result<Volume,
     })
 }
 
-/// The smallest size, in whole MiB, of a volume that holds a tree. Of `request`
-/// the size is taken as the least that will do.
+/// The smallest size of a volume that holds a tree: the size of `request` if that
+/// will do, else a larger one in whole MiB, but never more than `most` bytes.
 ///
 /// # Errors
-/// When a directory has too many entries, or no size holds the tree.
-pub fn minimum_size(tree: &FileTree, request: &Request) -> Result<ByteSize, Error> {
+/// When a directory has too many entries, or no size up to `most` holds the tree.
+pub fn minimum_size(tree: &FileTree, request: &Request, most: u64) -> Result<ByteSize, Error> {
     let unit = ByteSize::mib(1).bytes();
     let contents = Contents::of(tree)?;
     // The first cluster count no FAT16 has, at the largest cluster size, is 2 GiB.
-    let most = match request.fat_type {
+    let possible = match request.fat_type {
         Some(FatType::Fat12 | FatType::Fat16) => 2 << 30,
         Some(FatType::Fat32) | None => MAX_SECTORS * request.sector.bytes(),
     };
-    let limit = most / unit * unit;
-    let mut size = round_up(request.size.max(tree.totals().1).max(1), unit);
-    while size <= limit {
+    let most = most.min(possible);
+    let mut size = request
+        .size
+        .max(round_up(tree.totals().1.max(1), BLOCK))
+        .min(most);
+    loop {
         let sized = Request {
             size,
             root_entries: contents.root_entries(),
             ..*request
         };
         let missing = match Geometry::choose(&sized) {
-            // Too small, or too large, for the wanted type: creep.
-            None => unit,
+            // Too small, or too large, for the wanted type: creep to the next unit.
+            None => 1,
             Some(geometry) => {
                 let used = Layout::of(&contents, &geometry).used();
                 match used.checked_sub(geometry.clusters) {
@@ -132,10 +135,22 @@ pub fn minimum_size(tree: &FileTree, request: &Request) -> Result<ByteSize, Erro
                 }
             }
         };
-        size += round_up(missing, unit);
+        if size == most {
+            return refuse(tree, &sized, most < possible);
+        }
+        size = round_up(size + missing, unit).min(most);
+    }
+}
+
+/// Why a volume of this size does not hold the tree; with the size that would,
+/// unless the search has been through all there are.
+fn refuse(tree: &FileTree, request: &Request, is_bounded: bool) -> Result<ByteSize, Error> {
+    if is_bounded {
+        let volume = plan(tree, request, &VolumeId::default());
+        return volume.map(|_| ByteSize(request.size));
     }
     Err(Error::NoGeometry {
-        size: ByteSize(size),
+        size: ByteSize(request.size),
         fat_type: request.fat_type,
         cluster: request.cluster.map(ByteSize),
     })

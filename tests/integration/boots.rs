@@ -1,0 +1,78 @@
+use std::fs;
+
+use integration_tests::{BootOptions, GuestReport, boot, lab};
+
+use crate::kit::{Kit, esp};
+use crate::system::real_document;
+
+/// Builds a tree from `--bootspec` arguments, composes it and boots the image.
+fn boot_system(kit: &Kit, arguments: &[&str], image: &str, options: &BootOptions) -> GuestReport {
+    let loader = lab::systemd_boot();
+    kit.esp_builder()
+        .args(arguments)
+        .args(["--timeout", "0", "--systemd-boot"])
+        .arg(loader)
+        .arg("out")
+        .ok();
+    let mut partitions = esp("").replace("\"tree\"", "\"out/manifest.json#esp\"");
+    if kit.path("out/xbootldr").exists() {
+        partitions += "[[partition]]\ntype = \"xbootldr\"\nformat = \"vfat\"\n\
+            tree = \"out/manifest.json#xbootldr\"\n";
+    }
+    kit.describe(image, &partitions);
+    kit.compose().args(["-q", "image.toml"]).ok();
+    boot(&kit.image(), options)
+}
+
+#[test]
+fn an_image_boots_its_newest_generation() {
+    let kit = Kit::with_real_system();
+    kit.write("old.json", real_document("old").to_string());
+    let arguments = ["--bootspec", "7=old.json", "--bootspec", "boot.json"];
+    let report = boot_system(&kit, &arguments, "", &BootOptions::default());
+    assert_eq!(
+        report.efi("LoaderEntrySelected"),
+        Some("nixos-generation-8.conf")
+    );
+    assert!(
+        report.cmdline().ends_with("init=/init console=ttyS0 quiet"),
+        "{report:?}"
+    );
+    assert_eq!(report.kernel(), lab::kernel_release());
+    let entries = report.efi("LoaderEntries").unwrap();
+    for entry in [
+        "nixos-generation-7.conf",
+        "nixos-generation-8-specialisation-other.conf",
+    ] {
+        assert!(entries.contains(entry), "{entries}");
+    }
+    let kernels = fs::read_dir(kit.path("out/esp/EFI/nixos")).unwrap().count();
+    assert_eq!(kernels, 2, "one kernel and one initrd serve all entries");
+}
+
+#[test]
+fn an_image_boots_the_specialisation_that_is_the_default() {
+    let kit = Kit::with_real_system();
+    let arguments = ["--bootspec", "boot.json", "--default", "1:other"];
+    let report = boot_system(&kit, &arguments, "", &BootOptions::default());
+    assert_eq!(
+        report.efi("LoaderEntrySelected"),
+        Some("nixos-generation-1-specialisation-other.conf")
+    );
+    assert!(report.cmdline().ends_with("other=yes"), "{report:?}");
+}
+
+#[test]
+fn an_image_with_sectors_of_4096_bytes_and_xbootldr_boots() {
+    let kit = Kit::with_real_system();
+    let arguments = ["--bootspec", "boot.json", "--xbootldr"];
+    let options = BootOptions {
+        sector_size: Some(4096),
+        ..BootOptions::default()
+    };
+    let report = boot_system(&kit, &arguments, "sector-size = 4096", &options);
+    assert_eq!(
+        report.efi("LoaderEntrySelected"),
+        Some("nixos-generation-1.conf")
+    );
+}

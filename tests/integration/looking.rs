@@ -1,0 +1,133 @@
+use std::fs;
+
+use integration_tests::Peer;
+
+use crate::kit::{Kit, esp};
+
+fn composed() -> Kit {
+    let kit = Kit::with_tree();
+    kit.describe("", &esp(""));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    kit
+}
+
+#[test]
+fn inspect_draws_the_layout() {
+    let kit = composed();
+    insta::assert_snapshot!(kit.compose().args(["inspect", "image.raw"]).ok());
+    let json = kit.compose().args(["inspect", "--json", "image.raw"]).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["partitions"][0]["vfat"]["fat-type"], "FAT32");
+}
+
+#[test]
+fn files_are_listed_shown_and_extracted() {
+    let kit = composed();
+    let listed = kit
+        .compose()
+        .args(["ls", "image.raw", "esp:/EFI/nixos"])
+        .ok();
+    insta::assert_snapshot!(listed);
+    let path = "/efi/NIXOS/ünïcode-中文.bin";
+    let shown = kit.compose().args(["cat", "image.raw", path]).run();
+    let expected = fs::read(kit.path("tree/EFI/nixos/ünïcode-中文.bin")).unwrap();
+    assert!(shown.status.success() && shown.stdout == expected);
+    kit.compose()
+        .args(["extract", "image.raw", "-o", "copy"])
+        .ok();
+    Peer::host("diff")
+        .arg("-r")
+        .arg(kit.path("tree"))
+        .arg(kit.path("copy"))
+        .ok();
+    kit.compose()
+        .args(["extract", "image.raw", "1:/EFI/BOOT", "-o", "part"])
+        .ok();
+    assert!(kit.path("part/BOOT/BOOTX64.EFI").exists());
+    let again = kit
+        .compose()
+        .args(["extract", "image.raw", "-o", "copy"])
+        .fails(1);
+    assert!(again.contains("File exists"), "{again}");
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let kit = composed();
+    let call = |arguments: &[&str]| kit.compose().args(arguments).fails(1);
+    kit.write("no-image", "text");
+    let said = [
+        call(&["ls", "image.raw", "/nowhere"]),
+        call(&["cat", "image.raw", "/EFI"]),
+        call(&["ls", "image.raw", "swap:/"]),
+        call(&["ls", "image.raw", "7:/"]),
+        call(&["inspect", "no-image"]),
+        call(&["inspect", "nowhere"]),
+    ];
+    insta::assert_snapshot!(said.concat());
+}
+
+#[test]
+fn verify_finds_damage() {
+    let kit = composed();
+    assert_eq!(
+        kit.compose().args(["verify", "image.raw"]).ok(),
+        "image.raw: sound\n"
+    );
+    let sound = fs::read(kit.image()).unwrap();
+    let mut said = String::new();
+    let first_table = (1 << 20) + 40 * 512;
+    for place in [
+        512 + 40,
+        1024 + 3,
+        sound.len() - 512 + 8,
+        first_table + 30,
+        (1 << 20) + 510,
+    ] {
+        let mut damaged = sound.clone();
+        damaged[place] ^= 0x55;
+        fs::write(kit.image(), damaged).unwrap();
+        let output = kit.compose().args(["verify", "image.raw"]).run();
+        assert_eq!(output.status.code(), Some(3), "byte {place}");
+        said += &String::from_utf8(output.stdout).unwrap();
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn verify_compares_files_with_the_manifest() {
+    let kit = Kit::empty();
+    kit.write("out/esp/EFI/file", "content");
+    let file = format!(
+        r#"{{"type":"file","size":7,"sha256":"{}","source":{{"path":"esp/EFI/file"}}}}"#,
+        tree_manifest::Sha256::of(b"content")
+    );
+    let manifest = format!(
+        r#"{{"format":"tree-manifest","version":1,"trees":{{"esp":{{"EFI/file":{file}}}}}}}"#
+    );
+    kit.write("out/manifest.json", &manifest);
+    kit.describe(
+        "",
+        &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
+    );
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let verify = || {
+        kit.compose()
+            .args(["verify", "image.raw", "--config", "image.toml"])
+    };
+    verify().ok();
+    let mut image = fs::read(kit.image()).unwrap();
+    let place = image
+        .windows(7)
+        .position(|bytes| bytes == b"content")
+        .unwrap();
+    image[place] = b'C';
+    fs::write(kit.image(), image).unwrap();
+    let output = verify().run();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        said,
+        "image.raw: partition 1: `EFI/file` has other content\n"
+    );
+}

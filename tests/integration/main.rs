@@ -1,0 +1,37 @@
+//! The tests that run the binaries as users do.
+//!
+//! What a binary makes is judged by programs that are not ours; `scripts/setup
+//! test` installs them, and a missing one fails.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests run programs and read files"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a failure fails the test, and speed is no concern"
+)]
+
+/// Trees and images made in code, and the ways to look at them.
+mod kit;
+
+/// Systems to build trees of: real ones that boot, and made-up ones.
+mod system;
+
+/// `esp-builder`: trees and manifests, judged by bootctl and a schema.
+mod trees;
+
+/// `compose`: what it makes, judged by fsck, mtools, sfdisk and sgdisk.
+mod images;
+
+/// `compose` on file systems that share blocks, and on those that do not.
+mod sharing;
+
+/// What `compose` refuses, and that it leaves nothing behind.
+mod refusals;
+
+/// `inspect`, `ls`, `cat`, `extract`, `verify`.
+mod looking;
+
+/// Both stages, and then the machine.
+mod boots;

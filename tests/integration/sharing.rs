@@ -1,0 +1,85 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use integration_tests::{Mounted, Peer, binary};
+
+use crate::kit::{judge_fat, judge_table, noise, partitions};
+
+const DESCRIPTION: &str = "[image]\noutput = \"image.raw\"\n\
+    [[partition]]\ntype = \"esp\"\nformat = \"vfat\"\ntree = \"tree\"\n";
+
+#[test]
+fn blocks_are_shared_where_the_file_system_can() {
+    let xfs = Mounted::xfs_with_reflink();
+    let tree = xfs.path().join("tree/EFI");
+    fs::create_dir_all(&tree).unwrap();
+    for (name, size) in [("kernel", 9_000_001), ("initrd", 20_000_000)] {
+        fs::write(tree.join(name), noise(size, size)).unwrap();
+    }
+    fs::write(xfs.path().join("image.toml"), DESCRIPTION).unwrap();
+    binary::compose(&xfs.path()).args(["-q", "image.toml"]).ok();
+    let image = xfs.path().join("image.raw");
+    judge_table(&image, 512);
+    judge_fat(
+        &image,
+        &partitions(&image, 512)[0],
+        &xfs.path().join("tree"),
+    );
+    Peer::host("sync").arg(&image).ok();
+    let extents = Peer::host("filefrag").arg("-v").arg(&image).ok();
+    let shared = extents.lines().filter(|line| line.contains("shared"));
+    let blocks: u64 = shared.map(length_of).sum();
+    assert!(
+        blocks * 4096 > 28_900_000,
+        "only {blocks} blocks are shared:\n{extents}"
+    );
+}
+
+/// The length in blocks that `filefrag -v` gives an extent.
+fn length_of(line: &str) -> u64 {
+    let fields: Vec<&str> = line.split(':').collect();
+    fields[3].trim().parse().unwrap()
+}
+
+#[test]
+fn bytes_are_copied_between_file_systems() {
+    let (xfs, ext4) = (Mounted::xfs_with_reflink(), Mounted::ext4());
+    let tree = xfs.path().join("tree/EFI");
+    fs::create_dir_all(&tree).unwrap();
+    fs::write(tree.join("kernel"), noise(3, 5_000_001)).unwrap();
+    fs::write(xfs.path().join("image.toml"), DESCRIPTION).unwrap();
+    let image = ext4.path().join("image.raw");
+    let compose = binary::compose(&xfs.path()).args(["-q", "image.toml", "-o"]);
+    compose.arg(&image).ok();
+    judge_fat(
+        &image,
+        &partitions(&image, 512)[0],
+        &xfs.path().join("tree"),
+    );
+    assert!(
+        fs::metadata(&image).unwrap().blocks() * 512 < 8 << 20,
+        "no holes"
+    );
+}
+
+#[test]
+fn a_full_file_system_leaves_nothing_behind() {
+    let ext4 = Mounted::ext4();
+    let folder = tempfile::tempdir().unwrap();
+    let sparse = fs::File::create(folder.path().join("large")).unwrap();
+    sparse.set_len(600 << 20).unwrap();
+    let text = "[[partition]]\ntype = \"linux-generic\"\ncopy-blocks = \"large\"\n";
+    fs::write(folder.path().join("image.toml"), text).unwrap();
+    let image = ext4.path().join("image.raw");
+    let compose = binary::compose(folder.path())
+        .arg("image.toml")
+        .arg("-o")
+        .arg(&image);
+    let said = compose.fails(1);
+    assert!(
+        said.contains("No space left on device") && said.contains("hint: free space"),
+        "{said}"
+    );
+    let left = Peer::host("ls").arg("-A").arg(ext4.path()).ok();
+    assert_eq!(left.trim(), "lost+found");
+}
