@@ -17,6 +17,10 @@ use crate::line::{Line, MachineId};
 /// hundred bytes; a file of many megabytes on a boot partition is not one.
 const LONGEST: usize = 1 << 20;
 
+/// What stands around keys and values. Other white space is part of a value: a
+/// file may have a name that ends in a no-break space.
+const BLANK: [char; 3] = [' ', '\t', '\r'];
+
 /// An entry that boots a Linux kernel.
 ///
 /// No field can hold a line break, so no value can add a line of its own.
@@ -93,13 +97,13 @@ impl Type1Entry {
         }
         let mut draft = Draft::default();
         for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
+            let line = line.trim_matches(BLANK);
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let (key, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
             draft
-                .set(key, unquote(value.trim()))
+                .set(key, unquote(value.trim_matches(BLANK)))
                 .map_err(|reason| entry_error(index + 1, reason))?;
         }
         draft.finish()
@@ -249,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn only_blanks_are_taken_from_a_path() {
+        let mut entry = minimal();
+        entry.devicetree = Some(tree_path("\u{a0}"));
+        assert_eq!(Type1Entry::parse(&entry.render()).unwrap(), entry);
+    }
+
+    #[test]
     fn says_which_line_it_cannot_read() {
         for (text, why) in [
             ("title x\n", "no line of the entry names a `linux`"),
@@ -264,15 +275,18 @@ mod tests {
     }
 
     fn line() -> impl Strategy<Value = Line> {
-        ".{1,40}".prop_filter_map("not a line", |text: String| Line::new(&text).ok())
+        r"\P{Cc}{1,40}".prop_filter_map("not a line", |text: String| Line::new(&text).ok())
     }
 
     fn fat_path() -> impl Strategy<Value = TreePath> {
-        prop::collection::vec(".{1,12}", 1..4).prop_filter_map("not for FAT", |names| {
-            let fits = |name: &String| tree_manifest::fat::check_name(name).is_ok();
-            let path = TreePath::new(names.join("/")).ok()?;
-            names.iter().all(fits).then_some(path)
-        })
+        prop::collection::vec(r#"[^"*/:<>?\\|\p{Cc}]{1,12}"#, 1..4).prop_filter_map(
+            "not for FAT",
+            |names| {
+                let fits = |name: &String| tree_manifest::fat::check_name(name).is_ok();
+                let path = TreePath::new(names.join("/")).ok()?;
+                names.iter().all(fits).then_some(path)
+            },
+        )
     }
 
     fn arch() -> impl Strategy<Value = Arch> {

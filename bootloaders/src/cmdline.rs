@@ -11,7 +11,7 @@ use crate::line::Line;
 ///
 /// A kernel keeps `COMMAND_LINE_SIZE - 1` bytes of it and drops the rest without
 /// a word; the number differs between architectures. This type refuses what no
-/// kernel takes; [`CommandLine::kept_by`] answers for one architecture.
+/// kernel takes; [`Arch::longest_command_line`] answers for one architecture.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CommandLine(Option<Line>);
 
@@ -57,12 +57,6 @@ impl CommandLine {
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
-
-    /// Whether a kernel of this architecture keeps all of it.
-    #[must_use]
-    pub fn kept_by(&self, arch: Arch) -> bool {
-        self.as_str().len() <= arch.longest_command_line()
-    }
 }
 
 impl fmt::Display for CommandLine {
@@ -97,15 +91,5 @@ mod tests {
         assert!(CommandLine::of_system("/init", &hostile).is_err());
         assert!(CommandLine::new("\n").is_err());
         assert!(CommandLine::new(&"x".repeat(4096)).is_err());
-    }
-
-    #[test]
-    fn architectures_differ_in_what_they_keep() {
-        let line = CommandLine::new(&"x".repeat(2047)).unwrap();
-        assert!(line.kept_by(Arch::X64));
-        assert!(!line.kept_by(Arch::Riscv64));
-        let longer = CommandLine::new(&"x".repeat(2048)).unwrap();
-        assert!(!longer.kept_by(Arch::X64));
-        assert!(longer.kept_by(Arch::LoongArch64));
     }
 }

@@ -85,6 +85,16 @@ pub fn type1(
     }
 }
 
+/// How many bytes of command line the kernel gets: systemd-boot puts an `initrd=`
+/// before the rest for each initial RAM disk, and a space after it.
+#[must_use]
+pub fn command_line_length(entry: &BootEntry) -> usize {
+    let own = entry.initrds.iter().map(|initrd| &initrd.path);
+    let paths = own.chain(&entry.extra_initrds);
+    let initrds = paths.map(|path| "initrd=\\ ".len() + path.as_str().len());
+    initrds.sum::<usize>() + entry.cmdline.as_str().len()
+}
+
 fn known(path: String) -> TreePath {
     TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of encoded names: {error}"))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bootloaders::{Arch, BootEntry};
+use bootloaders::{Arch, BootEntry, systemd_boot};
 
 use crate::generation::describe_entry;
 use crate::loader::LoaderBinary;
@@ -25,7 +25,7 @@ pub enum Warning {
     LongCommandLine {
         /// The entry, as a message names it.
         whose: String,
-        /// The length in bytes.
+        /// The length in bytes, with what systemd-boot adds for each initrd.
         length: usize,
         /// The architecture whose kernels keep less.
         arch: Arch,
@@ -40,9 +40,10 @@ pub enum Warning {
 impl Warning {
     /// Warns of a command line that the entry's kernel would cut.
     pub(crate) fn of_command_line(entry: &BootEntry) -> Option<Self> {
-        (!entry.cmdline.kept_by(entry.arch)).then(|| Self::LongCommandLine {
+        let length = systemd_boot::command_line_length(entry);
+        (length > entry.arch.longest_command_line()).then(|| Self::LongCommandLine {
             whose: describe_entry(entry),
-            length: entry.cmdline.as_str().len(),
+            length,
             arch: entry.arch,
         })
     }
@@ -71,7 +72,7 @@ impl fmt::Display for Warning {
                 arch,
             } => write!(
                 f,
-                "{whose}: the command line has {length} bytes; {arch} kernels drop what comes after {}",
+                "{whose}: the command line has {length} bytes with its initrds; {arch} kernels drop what comes after {}",
                 arch.longest_command_line()
             ),
             Self::UnknownLoader { path } => write!(
