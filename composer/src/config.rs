@@ -9,12 +9,13 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
+use tree_manifest::NotASize;
 use uuid::Uuid;
 
 use crate::error::{self, Error};
 use crate::fat::FatType;
 use crate::partition_type::PartitionType;
-use crate::size::{ByteSize, NotASize, SectorSize};
+use crate::size::{ByteSize, SectorSize};
 
 /// A whole image.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

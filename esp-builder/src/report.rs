@@ -13,7 +13,7 @@ use esp_builder::plan::{PlannedFile, Recipe};
 use esp_builder::{Planned, Warning};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tree_manifest::{Role, TreePath};
+use tree_manifest::{ByteSize, Role, TreePath};
 
 use crate::failure::Failure;
 
@@ -71,7 +71,7 @@ impl Summary<'_> {
         }
         for role in self.planned.plan.trees.keys() {
             let (files, bytes) = self.planned.plan.totals(role);
-            let (role, size) = (role.as_str(), size(bytes));
+            let (role, size) = (role.as_str(), ByteSize(bytes));
             writeln!(out, "{role:<8} {files:>5} files {size:>11}")?;
         }
         for loader in &self.planned.loaders {
@@ -172,7 +172,7 @@ fn write_file(
 ) -> io::Result<()> {
     let kind = json!(file.provenance.kind);
     let kind = kind.as_str().unwrap_or_default();
-    let size = size(file.recipe.size());
+    let size = ByteSize(file.recipe.size());
     writeln!(out, "{kind:<13} {size:>11}  {role}/{path}")
 }
 
@@ -192,39 +192,9 @@ fn shorten(text: &str, width: usize) -> String {
     short
 }
 
-/// A size as people read it, exact below one KiB.
-fn size(bytes: u64) -> String {
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = bytes.saturating_mul(10) / 1024;
-    for unit in ["KiB", "MiB", "GiB"] {
-        if tenths < 10240 || unit == "GiB" {
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-        tenths /= 1024;
-    }
-    unreachable!("the last unit returns")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_four_digits_at_most() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1 << 20, "1.0 MiB"),
-            ((1 << 20) - 1, "1023.9 KiB"),
-            (1_500_000_000, "1.3 GiB"),
-            (5 << 40, "5120.0 GiB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
 
     #[test]
     fn long_labels_are_cut() {

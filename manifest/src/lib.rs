@@ -32,6 +32,7 @@ mod json;
 mod model;
 mod path;
 mod provenance;
+mod size;
 
 pub use digest::{Hasher, Sha256};
 pub use error::{Error, PathError};
@@ -39,3 +40,4 @@ pub use json::{FORMAT, VERSION, schema};
 pub use model::{Entry, File, Manifest, Mode, Role, Source, Tree};
 pub use path::TreePath;
 pub use provenance::{GenerationId, Kind, Provenance, SignatureState};
+pub use size::{ByteSize, NotASize};
