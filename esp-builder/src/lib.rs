@@ -13,8 +13,6 @@ pub mod apply;
 pub mod document;
 pub mod entries;
 mod error;
-#[cfg(test)]
-mod flow_tests;
 pub mod generation;
 pub mod loader;
 pub mod plan;
@@ -91,3 +89,6 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         warnings,
     })
 }
+
+#[cfg(test)]
+mod tests;
