@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use bootloaders::Arch;
-use tree_manifest::{Role, TreePath};
+use tree_manifest::{ByteSize, Role, TreePath};
 
 use crate::document::Refusal;
+use crate::live::install::describe_room;
+use crate::live::space::Use;
 
 /// Why a tree could not be planned or built.
 #[derive(Debug, thiserror::Error)]
@@ -210,6 +212,19 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// A partition that the plan has files for is not given.
+    #[error("no `{0}` partition is given")]
+    NoMount(Role),
+    /// There is no room for what must be there at the worst moment.
+    #[error("the {role} partition {}", describe_room(room, *missing))]
+    NoSpace {
+        /// Which partition.
+        role: Role,
+        /// Its room.
+        room: Use,
+        /// What is missing.
+        missing: ByteSize,
+    },
     /// The output is there and is not an earlier result.
     #[error("`{}` is there already and {reason}", path.display())]
     OutputExists {
@@ -262,6 +277,8 @@ impl Error {
             Self::OutputExists { .. } => {
                 "name a new or empty directory; only an earlier result is replaced"
             }
+            Self::NoMount(_) => "name its mount point",
+            Self::NoSpace { .. } => "keep fewer generations: --limit N",
             Self::Manifest(_) => return None,
         })
     }

@@ -14,6 +14,7 @@ pub mod document;
 pub mod entries;
 mod error;
 pub mod generation;
+pub mod live;
 pub mod loader;
 pub mod plan;
 mod publish;

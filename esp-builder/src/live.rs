@@ -1,0 +1,22 @@
+//! Boot partitions that are in use: what is on them, what must change, and the
+//! writes that change it without a moment at which nothing boots.
+//!
+//! ```text
+//! TreePlan ─┐
+//!           ├─ changes ── budget ── steps ─┤execute├── partition
+//! inventory ┘
+//! ```
+//!
+//! [`changes`], [`space`] and [`steps`] are pure; [`inventory`], [`known`] and
+//! [`execute`] look and write.
+
+pub mod changes;
+pub mod execute;
+pub mod install;
+pub mod inventory;
+pub mod known;
+pub mod space;
+pub mod steps;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What must become of a boot partition: the difference between what is there and
+//! what should be.
+//!
+//! A pure comparison. What a file is worth was found out before: its plan says
+//! what it should be, [`Known`] says what is the same already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tree_manifest::{Kind, Manifest, Role, Sha256, TreePath, fat};
+
+use super::inventory::Inventory;
+use super::known::state_place;
+use super::steps::is_temporary;
+use crate::plan::{PlannedFile, Recipe, TreePlan};
+
+/// A place on one of the partitions.
+pub type Place = (Role, TreePath);
+
+/// One file and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub place: Place,
+    /// What becomes of it.
+    pub action: Action,
+    /// Its length in bytes afterwards; of one that goes, before.
+    pub size: u64,
+    /// What it is to the boot, if that is known.
+    pub kind: Option<Kind>,
+}
+
+/// What becomes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is new.
+    Add,
+    /// It is there with other content.
+    Replace,
+    /// It is there as it should be.
+    Keep,
+    /// It is no longer wanted, and stays because something that boots needs it.
+    Protect,
+    /// It was ours and is no longer wanted.
+    Remove,
+    /// As [`Action::Remove`], but not before the new menu is there: it is what
+    /// boots until then.
+    RemoveLast,
+}
+
+/// What is known of the partitions besides their inventories.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// What the last run left there.
+    pub state: Manifest,
+    /// The digests of files that were compared and are as planned.
+    pub same: BTreeMap<Place, Sha256>,
+    /// Files of the plan that stay as they are if they are there at all: boot
+    /// loaders that are not to be replaced.
+    pub settled: BTreeSet<Place>,
+    /// Files of the entry that is the default now.
+    pub current: BTreeSet<Place>,
+    /// Files that must not go: the entry that was booted, entries that are being
+    /// counted, and all that they refer to.
+    pub protected: BTreeSet<Place>,
+}
+
+/// Compares a plan with what is there. Sorted by place.
+///
+/// `is_ours` judges files that no state knows, by their names.
+#[must_use]
+pub fn changes(
+    plan: &TreePlan,
+    inventories: &BTreeMap<Role, Inventory>,
+    known: &Known,
+    is_ours: &dyn Fn(&TreePath) -> bool,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut wanted: BTreeSet<(Role, String)> = BTreeSet::new();
+    for (role, tree) in &plan.trees {
+        for (path, file) in tree {
+            wanted.insert((role.clone(), fat::fold(path.as_str())));
+            let place = (role.clone(), path.clone());
+            let action = action(&place, file, inventories, known);
+            let (size, kind) = (file.recipe.size(), Some(file.provenance.kind));
+            changes.push(Change {
+                place,
+                action,
+                size,
+                kind,
+            });
+        }
+    }
+    for (role, inventory) in inventories {
+        for found in inventory.files() {
+            let fold = fat::fold(found.path.as_str());
+            let place = (role.clone(), found.path.clone());
+            let recorded = recorded(&known.state, &place);
+            // What an interrupted run left goes without being asked.
+            let is_candidate = (recorded.is_some() || is_ours(&found.path))
+                && !is_temporary(&found.path)
+                && place != state_place();
+            if wanted.contains(&(role.clone(), fold)) || !is_candidate {
+                continue;
+            }
+            let action = match &place {
+                place if known.protected.contains(place) => Action::Protect,
+                place if known.current.contains(place) => Action::RemoveLast,
+                _ => Action::Remove,
+            };
+            changes.push(Change {
+                place,
+                action,
+                size: found.size,
+                kind: recorded
+                    .and_then(|file| file.provenance.as_ref())
+                    .map(|why| why.kind),
+            });
+        }
+    }
+    changes.sort_by(|a, b| a.place.cmp(&b.place));
+    changes
+}
+
+fn action(
+    place: &Place,
+    file: &PlannedFile,
+    inventories: &BTreeMap<Role, Inventory>,
+    known: &Known,
+) -> Action {
+    let Some(found) = inventories
+        .get(&place.0)
+        .and_then(|inventory| inventory.file(&place.1))
+    else {
+        return Action::Add;
+    };
+    let is_same = match &file.recipe {
+        Recipe::Text(text) => found.text.as_ref() == Some(text),
+        Recipe::Copy { size, .. } => found.size == *size && known.same.contains_key(place),
+    };
+    if is_same || known.settled.contains(place) {
+        Action::Keep
+    } else {
+        Action::Replace
+    }
+}
+
+/// What the state says of a place.
+pub(crate) fn recorded<'a>(
+    state: &'a Manifest,
+    (role, path): &Place,
+) -> Option<&'a tree_manifest::File> {
+    match state.trees.get(role)?.get(path)? {
+        tree_manifest::Entry::File(file) => Some(file),
+        _ => None,
+    }
+}

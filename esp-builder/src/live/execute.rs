@@ -1,0 +1,124 @@
+//! Makes the writes of a run.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "installing writes to boot partitions"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tree_manifest::{Role, Sha256};
+
+use super::changes::Place;
+use super::steps::Step;
+use crate::error::Error;
+use crate::plan::Recipe;
+
+/// Where the partitions are mounted.
+pub type Mounts = BTreeMap<Role, PathBuf>;
+
+/// Makes every step in order, and stops at the first that fails.
+///
+/// `before` is told of each step; what it refuses is not made. Tests put faults
+/// there, a progress bar what it counts.
+///
+/// # Errors
+/// When a step cannot be made. What was made stays; the steps are such that
+/// everything that booted still does.
+pub fn execute(
+    steps: &[Step],
+    mounts: &Mounts,
+    digests: &BTreeMap<PathBuf, Sha256>,
+    before: &mut dyn FnMut(&Step) -> io::Result<()>,
+) -> Result<(), Error> {
+    for step in steps {
+        let path = match step {
+            Step::MakeDirectory(place) | Step::Remove(place) => on(mounts, place)?,
+            Step::Write { to, .. } | Step::Rename { to, .. } => on(mounts, to)?,
+            Step::Sync(role) => mount(mounts, role)?.to_owned(),
+        };
+        let made = before(step).and_then(|()| make(step, &path, mounts, digests));
+        if let Err(source) = made {
+            discard(step, &path);
+            return Err(Error::Write { path, source });
+        }
+    }
+    Ok(())
+}
+
+fn make(
+    step: &Step,
+    path: &Path,
+    mounts: &Mounts,
+    digests: &BTreeMap<PathBuf, Sha256>,
+) -> io::Result<()> {
+    match step {
+        Step::MakeDirectory(_) => fs::create_dir(path),
+        Step::Remove(_) => fs::remove_file(path),
+        Step::Rename { from, .. } => fs::rename(on(mounts, from).map_err(io::Error::other)?, path),
+        Step::Sync(_) => rustix::fs::syncfs(File::open(path)?).map_err(Into::into),
+        Step::Write {
+            recipe: Recipe::Text(text),
+            ..
+        } => File::create_new(path)?.write_all(text.as_bytes()),
+        Step::Write {
+            recipe: Recipe::Copy { from, .. },
+            ..
+        } => {
+            let digest = copy(from, path)?;
+            if digests
+                .get(from)
+                .is_some_and(|promised| *promised != digest)
+            {
+                let reason = format!("`{}` changed while it was read", from.display());
+                return Err(io::Error::other(reason));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<Sha256> {
+    let mut hashing = Hashing {
+        source: File::open(from)?,
+        hasher: tree_manifest::Hasher::default(),
+    };
+    let mut target = File::create_new(to)?;
+    io::copy(&mut hashing, &mut target)?;
+    Ok(hashing.hasher.finish().0)
+}
+
+/// A file that is hashed as it is read.
+struct Hashing {
+    source: File,
+    hasher: tree_manifest::Hasher,
+}
+
+impl io::Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Removes what a failed write left; it would take room, and has no name that
+/// anything reads. If that fails too, the next run does it.
+fn discard(step: &Step, path: &Path) {
+    if let Step::Write { .. } = step {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn on(mounts: &Mounts, (role, path): &Place) -> Result<PathBuf, Error> {
+    Ok(path.on(mount(mounts, role)?))
+}
+
+fn mount<'a>(mounts: &'a Mounts, role: &Role) -> Result<&'a Path, Error> {
+    mounts
+        .get(role)
+        .map(PathBuf::as_path)
+        .ok_or_else(|| Error::NoMount(role.clone()))
+}

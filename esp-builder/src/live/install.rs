@@ -1,0 +1,221 @@
+//! From a plan to the steps that install it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use tree_manifest::{ByteSize, Role, Sha256, TreePath};
+
+use super::changes::{Action, Change, Known, Place, changes};
+use super::execute::Mounts;
+use super::inventory::{Inventory, has_extension, is_below};
+use super::known::{self, digest_of, entry_and_content, load_state};
+use super::space::{self, Order, Use};
+use super::steps::{Step, steps};
+use crate::error::Error;
+use crate::plan::{Recipe, TreePlan};
+
+/// What an installation depends on, besides the plan and what is there.
+pub struct Policy<'a> {
+    /// The store: what is below it has one content for ever.
+    pub store_dir: &'a Path,
+    /// File names of entries that must not go, as they are without a counter.
+    pub booted: BTreeSet<String>,
+    /// Boot loaders that stay as they are if they are there at all.
+    pub settled: BTreeSet<Place>,
+    /// The order to take; without one, that for which there is room.
+    pub order: Option<Order>,
+    /// Judges by its name whether a file is one of ours.
+    pub is_ours: &'a dyn Fn(&TreePath) -> bool,
+}
+
+impl std::fmt::Debug for Policy<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy")
+            .field("booted", &self.booted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An installation, ready to be shown or made.
+#[derive(Debug)]
+pub struct Installation {
+    /// What becomes of every file that is ours or planned.
+    pub changes: Vec<Change>,
+    /// In which order.
+    pub order: Order,
+    /// What it needs of each partition.
+    pub uses: BTreeMap<Role, Use>,
+    /// The writes; none when everything is as it should be.
+    pub steps: Vec<Step>,
+    /// The digests of the sources that will be read.
+    pub digests: BTreeMap<PathBuf, Sha256>,
+    /// Why the state of the last run could not be read, if so.
+    pub damaged_state: Option<String>,
+}
+
+impl Installation {
+    /// Refuses an installation for which there is no room.
+    ///
+    /// # Errors
+    /// With the numbers of the first partition that is too small.
+    pub fn check_space(&self) -> Result<(), Error> {
+        for (role, room) in &self.uses {
+            if let Some(missing) = room.missing() {
+                return Err(Error::NoSpace {
+                    role: role.clone(),
+                    room: *room,
+                    missing,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Compares a plan with the partitions it is for, and finds the steps between.
+/// Nothing is written.
+///
+/// # Errors
+/// When a partition or a source cannot be read.
+pub fn prepare(
+    plan: &TreePlan,
+    mounts: &Mounts,
+    policy: &Policy<'_>,
+) -> Result<Installation, Error> {
+    let mut inventories = BTreeMap::new();
+    for (role, mount) in mounts {
+        inventories.insert(role.clone(), Inventory::take(mount)?);
+    }
+    if let Some(role) = plan.trees.keys().find(|role| !mounts.contains_key(*role)) {
+        return Err(Error::NoMount(role.clone()));
+    }
+    let (state, damaged_state) = load_state(mounts)?;
+    let mut known = Known {
+        state,
+        settled: policy.settled.clone(),
+        ..Known::default()
+    };
+    mark_entries(&inventories, policy, &mut known);
+    known::compare(plan, &inventories, mounts, policy.store_dir, &mut known)?;
+    let changes = changes(plan, &inventories, &known, policy.is_ours);
+    let by_place = digests(plan, &changes, &known, mounts)?;
+    let state = known::state(plan, &changes, &known, &by_place)?;
+    let overhead = state.intent.len() as u64;
+    let (order, uses) = space::budget(&changes, &inventories, overhead, policy.order);
+    let steps = steps(plan, &changes, &inventories, &state, order);
+    let digests = sources(plan, by_place);
+    Ok(Installation {
+        changes,
+        order,
+        uses,
+        steps,
+        digests,
+        damaged_state,
+    })
+}
+
+/// Finds the entries that must not go, and the one that is the default now.
+fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, known: &mut Known) {
+    let esp = inventories.get(&Role::esp());
+    let conf = TreePath::new("loader/loader.conf").ok();
+    let conf = conf
+        .and_then(|path| esp?.file(&path))
+        .and_then(|found| found.text.as_deref());
+    let current: BTreeSet<String> = conf.into_iter().flat_map(defaults).collect();
+    for (role, inventory) in inventories {
+        let entries = inventory.files().filter(|found| {
+            is_below(&found.path, "LOADER/ENTRIES/") && has_extension(&found.path, "conf")
+        });
+        for found in entries {
+            let (id, counter) = without_counter(found.path.name());
+            // An entry that is being tried is protected; one that failed is not.
+            let is_tried = counter.is_some_and(|left| left > 0);
+            if policy.booted.contains(&id) || is_tried {
+                known.protected.extend(entry_and_content(role, found));
+            } else if current.contains(&id) {
+                known.current.extend(entry_and_content(role, found));
+            }
+        }
+    }
+}
+
+/// The entries that a loader.conf names as what boots.
+fn defaults(conf: &str) -> impl Iterator<Item = String> {
+    let values = conf.lines().filter_map(|line| {
+        let (key, value) = line.trim().split_once([' ', '\t'])?;
+        matches!(key, "default" | "preferred").then(|| value.trim().to_owned())
+    });
+    values.collect::<Vec<_>>().into_iter()
+}
+
+/// The name of an entry file without its counter, and how many tries are left.
+fn without_counter(name: &str) -> (String, Option<u32>) {
+    let counted = name.strip_suffix(".conf").and_then(|stem| {
+        let (stem, counter) = stem.rsplit_once('+')?;
+        let left = counter.split_once('-').map_or(counter, |(left, _)| left);
+        Some((format!("{stem}.conf"), left.parse().ok()?))
+    });
+    match counted {
+        Some((id, left)) => (id, Some(left)),
+        None => (name.to_owned(), None),
+    }
+}
+
+/// The digest of every planned copy: known already, or read now.
+fn digests(
+    plan: &TreePlan,
+    changes: &[Change],
+    known: &Known,
+    mounts: &Mounts,
+) -> Result<BTreeMap<Place, Sha256>, Error> {
+    let mut digests = known.same.clone();
+    let mut read: BTreeMap<&Path, Sha256> = BTreeMap::new();
+    for change in changes {
+        let place = &change.place;
+        let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
+        let Some(Recipe::Copy { from, .. }) = planned.map(|file| &file.recipe) else {
+            continue;
+        };
+        if digests.contains_key(place) {
+            continue;
+        }
+        let digest = match (change.action, mounts.get(&place.0)) {
+            // It stays although it differs from the plan.
+            (Action::Keep, Some(mount)) => digest_of(&place.1.on(mount))?,
+            _ => match read.get(from.as_path()) {
+                Some(digest) => *digest,
+                None => digest_of(from)?,
+            },
+        };
+        if change.action != Action::Keep {
+            read.insert(from, digest);
+        }
+        digests.insert(place.clone(), digest);
+    }
+    Ok(digests)
+}
+
+/// The digests of the sources that are copied.
+fn sources(plan: &TreePlan, digests: BTreeMap<Place, Sha256>) -> BTreeMap<PathBuf, Sha256> {
+    let of_place = |((role, path), digest): (Place, Sha256)| match &plan
+        .trees
+        .get(&role)?
+        .get(&path)?
+        .recipe
+    {
+        Recipe::Copy { from, .. } => Some((from.clone(), digest)),
+        Recipe::Text(_) => None,
+    };
+    digests.into_iter().filter_map(of_place).collect()
+}
+
+/// What a partition must have and has, for a message.
+pub(crate) fn describe_room(room: &Use, missing: ByteSize) -> String {
+    format!(
+        "needs {} ({} bytes) at its fullest and has {} ({} bytes); {missing} are missing",
+        room.peak,
+        room.peak.bytes(),
+        room.total,
+        room.total.bytes(),
+    )
+}

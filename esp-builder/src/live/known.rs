@@ -1,0 +1,216 @@
+//! Finds out what a comparison of names and sizes cannot tell: what the last run
+//! left, which content is the same, what must not go.
+#![expect(clippy::disallowed_methods, reason = "reads what is on the partitions")]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use bootloaders::bls::Type1Entry;
+use tree_manifest::{Entry, Manifest, Provenance, Role, Sha256, Source, TreePath};
+
+use super::changes::{Action, Change, Known, Place, recorded};
+use super::execute::Mounts;
+use super::inventory::{Found, Inventory};
+use super::steps::State;
+use crate::error::Error;
+use crate::plan::{PlannedFile, Recipe, TreePlan};
+
+/// Where a run writes down what is ours, on the ESP.
+const STATE: &str = "loader/esp-builder.json";
+
+/// The place of the state.
+#[must_use]
+pub fn state_place() -> Place {
+    let path = TreePath::new(STATE).unwrap_or_else(|error| unreachable!("a constant: {error}"));
+    (Role::esp(), path)
+}
+
+/// What the last run wrote down; nothing when there was none. A text that cannot be
+/// read is an error message beside an empty state: then ownership is judged by
+/// names alone.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn load_state(mounts: &Mounts) -> Result<(Manifest, Option<String>), Error> {
+    let (role, path) = state_place();
+    let Some(mount) = mounts.get(&role) else {
+        return Err(Error::NoMount(role));
+    };
+    let path = path.on(mount);
+    match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Manifest::default(), None)),
+        Err(source) => Err(Error::Read { path, source }),
+        Ok(text) => Ok(match Manifest::parse(&text) {
+            Ok(manifest) => (manifest, None),
+            Err(error) => (
+                Manifest::default(),
+                Some(format!("`{}`: {error}", path.display())),
+            ),
+        }),
+    }
+}
+
+/// Compares the content of planned files with what is there, where names and
+/// sizes agree and the state does not vouch for it. Fills [`Known::same`].
+///
+/// The state vouches for a file from an immutable source: a path below `store_dir`
+/// has one content for ever.
+///
+/// # Errors
+/// When a source or a file that is there cannot be read.
+pub fn compare(
+    plan: &TreePlan,
+    inventories: &std::collections::BTreeMap<Role, Inventory>,
+    mounts: &Mounts,
+    store_dir: &Path,
+    known: &mut Known,
+) -> Result<(), Error> {
+    for (role, tree) in &plan.trees {
+        let (Some(inventory), Some(mount)) = (inventories.get(role), mounts.get(role)) else {
+            continue;
+        };
+        for (path, file) in tree {
+            let place = (role.clone(), path.clone());
+            let Some(found) = inventory.file(path) else {
+                continue;
+            };
+            let Some(source) = comparable(file, found) else {
+                continue;
+            };
+            let vouched = recorded(&known.state, &place)
+                .filter(|old| old.size == found.size && names(&old.source, source))
+                .filter(|_| source.starts_with(store_dir));
+            let same = match vouched {
+                Some(old) => Some(old.sha256),
+                None => common_digest(source, &found.path.on(mount))?,
+            };
+            if let Some(digest) = same {
+                known.same.insert(place, digest);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The source of a planned copy whose size is that of what is there.
+fn comparable<'a>(file: &'a PlannedFile, found: &Found) -> Option<&'a Path> {
+    match &file.recipe {
+        Recipe::Copy { from, size } if *size == found.size => Some(from),
+        _ => None,
+    }
+}
+
+fn names(source: &Source, path: &Path) -> bool {
+    matches!(source, Source::Absolute(recorded) if Path::new(recorded) == path)
+}
+
+/// The digest of two files, if they have one.
+fn common_digest(source: &Path, there: &Path) -> Result<Option<Sha256>, Error> {
+    let digest = digest_of(source)?;
+    Ok((digest == digest_of(there)?).then_some(digest))
+}
+
+/// The digest of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_of(path: &Path) -> Result<Sha256, Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let (digest, _) = File::open(path)
+        .and_then(Sha256::of_reader)
+        .map_err(failed)?;
+    Ok(digest)
+}
+
+/// An entry file and all that it refers to, on one partition.
+#[must_use]
+pub fn entry_and_content(role: &Role, found: &Found) -> BTreeSet<Place> {
+    let mut places = BTreeSet::from([(role.clone(), found.path.clone())]);
+    if let Some(entry) = found
+        .text
+        .as_deref()
+        .and_then(|text| Type1Entry::parse(text).ok())
+    {
+        let paths = entry
+            .initrds
+            .into_iter()
+            .chain(entry.devicetree)
+            .chain([entry.linux]);
+        places.extend(paths.map(|path| (role.clone(), path)));
+    }
+    places
+}
+
+/// The state of a run: of the plan as it will be, and of what was.
+///
+/// `digests` are those of every planned copy.
+///
+/// # Errors
+/// When a source has a path that no JSON can hold.
+pub fn state(
+    plan: &TreePlan,
+    changes: &[Change],
+    known: &Known,
+    digests: &std::collections::BTreeMap<Place, Sha256>,
+) -> Result<State, Error> {
+    let mut outcome = Manifest {
+        architectures: plan.architectures.clone(),
+        ..Manifest::default()
+    };
+    for change in changes {
+        let place = &change.place;
+        let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
+        let entry = match (planned, change.action) {
+            (Some(file), _) => Some(entry_of(file, digests.get(place).copied())?),
+            (None, Action::Protect) => recorded(&known.state, place).cloned().map(Entry::File),
+            (None, _) => None,
+        };
+        if let Some(entry) = entry {
+            outcome
+                .tree_mut(place.0.clone())
+                .insert(place.1.clone(), entry);
+        }
+    }
+    let mut intent = outcome.clone();
+    for (role, tree) in &known.state.trees {
+        for (path, entry) in tree {
+            let there = intent.tree_mut(role.clone()).entry(path.clone());
+            there.or_insert_with(|| entry.clone());
+        }
+    }
+    Ok(State {
+        place: state_place(),
+        present: known.state.to_json(),
+        intent: intent.to_json(),
+        outcome: outcome.to_json(),
+    })
+}
+
+fn entry_of(file: &PlannedFile, digest: Option<Sha256>) -> Result<Entry, Error> {
+    let provenance: Option<Provenance> = Some(file.provenance.clone());
+    Ok(Entry::File(match (&file.recipe, digest) {
+        (Recipe::Text(text), _) => tree_manifest::File {
+            provenance,
+            ..tree_manifest::File::from_text(text.as_str())
+        },
+        (Recipe::Copy { from, size }, Some(sha256)) => {
+            let path = from.to_str().ok_or_else(|| Error::NotUtf8(from.clone()))?;
+            let source = Source::Absolute(path.to_owned());
+            tree_manifest::File {
+                size: *size,
+                sha256,
+                source,
+                mode: None,
+                provenance,
+            }
+        }
+        (Recipe::Copy { from, .. }, None) => {
+            unreachable!("the digest of `{}` was taken", from.display())
+        }
+    }))
+}

@@ -1,0 +1,261 @@
+//! The writes of a run, in the order in which they are made.
+//!
+//! The list is the proof: after any prefix of it, and after any write that was cut
+//! short, every entry that is there refers to complete files, and the default is
+//! one that boots. It holds because
+//!
+//! - content is written under temporary names, and gets its name when it is on
+//!   the disk ([`Step::Sync`] comes between);
+//! - entries come after what they refer to, loader.conf after the entries, and a
+//!   boot loader before settings that only it knows;
+//! - what is removed is removed entry first, content last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tree_manifest::{Kind, Role, TreePath};
+
+use super::changes::{Action, Change, Place};
+use super::inventory::{Inventory, is_below};
+use super::space::Order;
+use crate::plan::{Recipe, TreePlan};
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Makes a directory.
+    MakeDirectory(Place),
+    /// Writes a new file, under a temporary name.
+    Write {
+        /// The temporary name.
+        to: Place,
+        /// Its bytes.
+        recipe: Recipe,
+    },
+    /// Gives a file its name, replacing what had it.
+    Rename {
+        /// The temporary name.
+        from: Place,
+        /// Its own.
+        to: Place,
+    },
+    /// Removes a file.
+    Remove(Place),
+    /// Waits until all of the above is on the disk.
+    Sync(Role),
+}
+
+/// What is written down of a run, on the ESP, so that the next one knows what is
+/// ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Where.
+    pub place: Place,
+    /// What is written there now.
+    pub present: String,
+    /// For while the run lasts: what was there, and what will be.
+    pub intent: String,
+    /// For afterwards.
+    pub outcome: String,
+}
+
+/// A temporary name beside a place. It is ours, no boot loader reads it, and the
+/// next run removes what was left of it.
+#[must_use]
+pub fn temporary(path: &TreePath) -> TreePath {
+    let name = format!(".{}{TEMPORARY}", path.name());
+    let full = match path.parent() {
+        Some(parent) => format!("{parent}/{name}"),
+        None => name,
+    };
+    TreePath::new(full).unwrap_or_else(|error| unreachable!("a name beside another: {error}"))
+}
+
+/// Whether a path is such a temporary name.
+#[must_use]
+pub fn is_temporary(path: &TreePath) -> bool {
+    path.name().starts_with('.') && path.name().ends_with(TEMPORARY)
+}
+
+const TEMPORARY: &str = ".esp-builder-tmp";
+
+/// The steps of a run; none when nothing changes.
+#[must_use]
+pub fn steps(
+    plan: &TreePlan,
+    changes: &[Change],
+    inventories: &BTreeMap<Role, Inventory>,
+    state: &State,
+    order: Order,
+) -> Vec<Step> {
+    let run = Run {
+        plan,
+        changes,
+        inventories,
+    };
+    let mut steps = run.leftovers();
+    let is_change = |change: &Change| !matches!(change.action, Action::Keep | Action::Protect);
+    if !changes.iter().any(is_change) && state.present == state.outcome {
+        return steps;
+    }
+    run.make_directories(&state.place, &mut steps);
+    run.note(state, &state.present, &state.intent, &mut steps);
+    if order == Order::CollectFirst {
+        run.collect(Action::Remove, &mut steps);
+    }
+    // Each wave is on the disk before the next begins.
+    for wave in [Wave::Content, Wave::Loader, Wave::Entries, Wave::Settings] {
+        run.write(wave, &mut steps);
+    }
+    if order == Order::WriteFirst {
+        run.collect(Action::Remove, &mut steps);
+    }
+    run.collect(Action::RemoveLast, &mut steps);
+    run.note(state, &state.intent, &state.outcome, &mut steps);
+    steps
+}
+
+/// What belongs together: nothing of a wave refers to another of the same wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wave {
+    Content,
+    Loader,
+    Entries,
+    Settings,
+}
+
+impl Wave {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Loader => Self::Loader,
+            Kind::Entry => Self::Entries,
+            Kind::LoaderConfig => Self::Settings,
+            _ => Self::Content,
+        }
+    }
+}
+
+struct Run<'a> {
+    plan: &'a TreePlan,
+    changes: &'a [Change],
+    inventories: &'a BTreeMap<Role, Inventory>,
+}
+
+impl Run<'_> {
+    /// What an interrupted run left is removed first: it takes room.
+    fn leftovers(&self) -> Vec<Step> {
+        let of_role = |(role, inventory): (&Role, &Inventory)| {
+            let left = inventory.files().filter(|found| is_temporary(&found.path));
+            let steps = left.map(|found| Step::Remove((role.clone(), found.path.clone())));
+            steps.collect::<Vec<_>>()
+        };
+        self.inventories.iter().flat_map(of_role).collect()
+    }
+
+    /// Replaces what is written down of the run, if it says something else.
+    fn note(&self, state: &State, present: &str, text: &str, steps: &mut Vec<Step>) {
+        if present == text {
+            return;
+        }
+        let (role, path) = &state.place;
+        let from = (role.clone(), temporary(path));
+        let recipe = Recipe::Text(text.to_owned());
+        steps.push(Step::Write {
+            to: from.clone(),
+            recipe,
+        });
+        steps.push(Step::Sync(role.clone()));
+        steps.push(Step::Rename {
+            from,
+            to: self.spelling(&state.place),
+        });
+        steps.push(Step::Sync(role.clone()));
+    }
+
+    fn make_directories(&self, state: &Place, steps: &mut Vec<Step>) {
+        let new = self
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Add);
+        let places = new.map(|change| &change.place).chain([state]);
+        let directories: BTreeSet<Place> = places
+            .flat_map(|(role, path)| path.ancestors().map(|directory| (role.clone(), directory)))
+            .collect();
+        let missing = directories.into_iter().filter(|(role, path)| {
+            let inventory = self.inventories.get(role);
+            !inventory.is_some_and(|inventory| inventory.has_directory(path))
+        });
+        steps.extend(missing.map(Step::MakeDirectory));
+    }
+
+    /// Writes a wave: all files under temporary names, the disk, then the names.
+    fn write(&self, wave: Wave, steps: &mut Vec<Step>) {
+        let is_of_wave = |change: &&Change| {
+            let is_written = matches!(change.action, Action::Add | Action::Replace);
+            is_written && change.kind.is_some_and(|kind| Wave::of(kind) == wave)
+        };
+        let places: Vec<&Place> = self
+            .changes
+            .iter()
+            .filter(is_of_wave)
+            .map(|change| &change.place)
+            .collect();
+        if places.is_empty() {
+            return;
+        }
+        let temporary_of = |(role, path): &Place| (role.clone(), temporary(path));
+        for place in &places {
+            let planned = self
+                .plan
+                .trees
+                .get(&place.0)
+                .and_then(|tree| tree.get(&place.1));
+            let Some(file) = planned else {
+                unreachable!("what is written is planned");
+            };
+            steps.push(Step::Write {
+                to: temporary_of(place),
+                recipe: file.recipe.clone(),
+            });
+        }
+        sync(&places, steps);
+        for place in &places {
+            let to = self.spelling(place);
+            steps.push(Step::Rename {
+                from: temporary_of(place),
+                to,
+            });
+        }
+        sync(&places, steps);
+    }
+
+    /// Removes what is no longer wanted: entries, the disk, then what only they
+    /// referred to.
+    fn collect(&self, action: Action, steps: &mut Vec<Step>) {
+        let removed = self.changes.iter().filter(|change| change.action == action);
+        let (entries, content): (Vec<&Place>, Vec<&Place>) = removed
+            .map(|change| &change.place)
+            .partition(|(_, path)| is_below(path, "LOADER/"));
+        for places in [entries, content] {
+            steps.extend(places.iter().map(|place| Step::Remove((*place).clone())));
+            sync(&places, steps);
+        }
+    }
+
+    /// A place as the file system spells what is there.
+    fn spelling(&self, (role, path): &Place) -> Place {
+        let found = self
+            .inventories
+            .get(role)
+            .and_then(|inventory| inventory.file(path));
+        (
+            role.clone(),
+            found.map_or_else(|| path.clone(), |found| found.path.clone()),
+        )
+    }
+}
+
+/// One barrier for each partition that was written to.
+fn sync(places: &[&Place], steps: &mut Vec<Step>) {
+    let roles: BTreeSet<&Role> = places.iter().map(|(role, _)| role).collect();
+    steps.extend(roles.into_iter().map(|role| Step::Sync(role.clone())));
+}

@@ -1,0 +1,456 @@
+//! A machine that loses power, a disk that fills up: after every write.
+#![expect(clippy::disallowed_methods, reason = "tests write and look")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use bootloaders::bls::Type1Entry;
+use serde_json::json;
+use tree_manifest::{Role, Sha256, TreePath};
+
+use super::changes::Action;
+use super::execute::{Mounts, execute};
+use super::install::{Installation, Policy, prepare};
+use super::space::Order;
+use super::steps::Step;
+use crate::plan::{Recipe, TreePlan};
+use crate::testkit::{Kit, with};
+use crate::{Settings, plan};
+
+/// A kit with five systems in its store, each with a kernel and an initrd of its own.
+fn kit() -> Kit {
+    let kit = Kit::new();
+    for number in 1..=5 {
+        let kernel = crate::testkit::pe(crate::testkit::X64, &format!("kernel {number:05}"));
+        kit.write(&format!("nix/store/k{number}-linux/bzImage"), kernel);
+        let initrd = vec![number; 20_000];
+        kit.write(&format!("nix/store/i{number}-initrd/initrd"), initrd);
+    }
+    kit
+}
+
+/// The plan of some of the systems.
+fn plan_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
+    let documents: Vec<_> = numbers
+        .iter()
+        .map(|number| {
+            let mut document = with(
+                "kernel",
+                json!(format!("/nix/store/k{number}-linux/bzImage")),
+            );
+            document["org.nixos.bootspec.v1"]["initrd"] =
+                json!(format!("/nix/store/i{number}-initrd/initrd"));
+            document
+        })
+        .collect();
+    let mut settings: Settings = kit.settings(&documents);
+    if let crate::settings::Input::Bootspecs(documents) = &mut settings.input {
+        for (document, number) in documents.iter_mut().zip(numbers) {
+            document.number = Some(*number);
+        }
+    }
+    plan(&settings).unwrap().plan
+}
+
+fn is_ours(path: &TreePath) -> bool {
+    path.as_str().starts_with("EFI/nixos/") || path.name().starts_with("nixos-")
+}
+
+fn policy<'a>(kit: &'a Kit, booted: &[&str]) -> Policy<'a> {
+    Policy {
+        store_dir: kit.root(),
+        booted: booted.iter().map(|name| (*name).to_owned()).collect(),
+        settled: BTreeSet::new(),
+        order: None,
+        is_ours: &is_ours,
+    }
+}
+
+fn mounts(root: &Path) -> Mounts {
+    Mounts::from([(Role::esp(), root.to_owned())])
+}
+
+fn install(plan: &TreePlan, root: &Path, policy: &Policy<'_>) -> Installation {
+    let mounts = mounts(root);
+    let installation = prepare(plan, &mounts, policy).unwrap();
+    execute(
+        &installation.steps,
+        &mounts,
+        &installation.digests,
+        &mut |_| Ok(()),
+    )
+    .unwrap();
+    installation
+}
+
+/// Every file below a directory.
+fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(directory: &Path, prefix: &str, found: &mut BTreeMap<String, Vec<u8>>) {
+        for item in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let name = format!("{prefix}{}", item.file_name().into_string().unwrap());
+            if item.path().is_dir() {
+                walk(&item.path(), &format!("{name}/"), found);
+            } else {
+                found.insert(name, fs::read(item.path()).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(root, "", &mut found);
+    found
+}
+
+/// A directory in memory, where waiting for the disk takes no time.
+fn memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
+fn restore(files: &BTreeMap<String, Vec<u8>>) -> tempfile::TempDir {
+    let root = memory();
+    for (path, content) in files {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    root
+}
+
+/// What must be true at any moment: entries refer to complete files, at least one
+/// is there, and the default is one of them.
+fn assert_boots(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, when: &str) {
+    let files = files(root);
+    let mut entries = BTreeSet::new();
+    for (path, text) in &files {
+        let Some(name) = path.strip_prefix("loader/entries/") else {
+            continue;
+        };
+        if Path::new(name)
+            .extension()
+            .is_none_or(|kind| kind != "conf")
+        {
+            continue;
+        }
+        let entry = Type1Entry::parse(std::str::from_utf8(text).unwrap()).unwrap();
+        for needed in entry.initrds.iter().chain([&entry.linux]) {
+            let content = files.get(needed.as_str());
+            let content = content.unwrap_or_else(|| panic!("{when}: {path} needs {needed}"));
+            let known = &complete[needed.as_str()];
+            assert!(
+                known.contains(&Sha256::of(content)),
+                "{when}: {needed} is cut short"
+            );
+        }
+        entries.insert(name.to_owned());
+    }
+    assert!(!entries.is_empty(), "{when}: no entry is left");
+    let conf = String::from_utf8(files["loader/loader.conf"].clone()).unwrap();
+    let default = conf
+        .lines()
+        .find_map(|line| line.strip_prefix("default "))
+        .unwrap();
+    assert!(
+        entries.contains(default),
+        "{when}: the default {default} is gone"
+    );
+    for loader in ["EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.efi"] {
+        assert!(
+            complete[loader].contains(&Sha256::of(&files[loader])),
+            "{when}: {loader}"
+        );
+    }
+}
+
+/// The contents that every path may have, by all of these trees.
+fn contents(trees: &[BTreeMap<String, Vec<u8>>]) -> BTreeMap<String, BTreeSet<Sha256>> {
+    let mut contents: BTreeMap<String, BTreeSet<Sha256>> = BTreeMap::new();
+    for (path, content) in trees.iter().flatten() {
+        contents
+            .entry(path.clone())
+            .or_default()
+            .insert(Sha256::of(content));
+    }
+    contents
+}
+
+/// Half of what a step would write.
+fn tear(step: &Step, root: &Path) {
+    let Step::Write { to, recipe } = step else {
+        return;
+    };
+    let bytes = match recipe {
+        Recipe::Text(text) => text.clone().into_bytes(),
+        Recipe::Copy { from, .. } => fs::read(from).unwrap(),
+    };
+    fs::write(to.1.on(root), &bytes[..bytes.len() / 2]).unwrap();
+}
+
+/// Loses power before each step of an update, and in the middle of each write;
+/// whatever is left must boot, and the next run must heal it.
+fn assert_survives(kit: &Kit, old: &[u64], new: &[u64], order: Order) {
+    let start = memory();
+    install(&plan_of(kit, old), start.path(), &policy(kit, &[]));
+    let before = files(start.path());
+    let plan = plan_of(kit, new);
+    let finished = restore(&before);
+    install(&plan, finished.path(), &policy(kit, &[]));
+    let after = files(finished.path());
+    let complete = contents(&[before.clone(), after.clone()]);
+
+    let count = {
+        let root = restore(&before);
+        prepare_in(&plan, root.path(), kit, order).steps.len()
+    };
+    assert!(count > 15, "{count} steps are too few to be an update");
+    for cut in 0..=count {
+        for torn in [false, true] {
+            let root = restore(&before);
+            let installation = prepare_in(&plan, root.path(), kit, order);
+            let made = &installation.steps[..cut];
+            let mounts = mounts(root.path());
+            execute(made, &mounts, &installation.digests, &mut |_| Ok(())).unwrap();
+            if let (true, Some(step)) = (torn, installation.steps.get(cut)) {
+                tear(step, root.path());
+            }
+            let when = format!("{order:?}, cut at {cut} of {count}, torn: {torn}");
+            assert_boots(root.path(), &complete, &when);
+            install(&plan, root.path(), &policy(kit, &[]));
+            assert!(
+                files(root.path()) == after,
+                "{when}: the next run does not heal"
+            );
+        }
+    }
+}
+
+/// An installation in a given order, whatever the room.
+fn prepare_in(plan: &TreePlan, root: &Path, kit: &Kit, order: Order) -> Installation {
+    let policy = Policy {
+        order: Some(order),
+        ..policy(kit, &[])
+    };
+    prepare(plan, &mounts(root), &policy).unwrap()
+}
+
+#[test]
+fn an_update_survives_a_power_cut_at_every_write() {
+    assert_survives(&kit(), &[1, 2, 3], &[2, 3, 4], Order::WriteFirst);
+}
+
+#[test]
+fn an_update_on_a_full_disk_survives_a_power_cut_at_every_write() {
+    assert_survives(&kit(), &[1, 2, 3], &[2, 3, 4], Order::CollectFirst);
+}
+
+#[test]
+fn even_replacing_everything_survives() {
+    let kit = kit();
+    assert_survives(&kit, &[1, 2], &[4, 5], Order::WriteFirst);
+    assert_survives(&kit, &[1, 2], &[4, 5], Order::CollectFirst);
+}
+
+/// What a disk does with writes that nothing has waited for: any of them may have
+/// been made and any not. Between two waits, each alone and all but one are tried.
+#[test]
+fn writes_between_two_waits_may_come_in_any_order() {
+    let kit = kit();
+    let start = memory();
+    install(&plan_of(&kit, &[1, 2]), start.path(), &policy(&kit, &[]));
+    let before = files(start.path());
+    let plan = plan_of(&kit, &[2, 3]);
+    let finished = restore(&before);
+    install(&plan, finished.path(), &policy(&kit, &[]));
+    let complete = contents(&[before.clone(), files(finished.path())]);
+    for order in [Order::WriteFirst, Order::CollectFirst] {
+        let mut begin = 0;
+        let root = restore(&before);
+        let steps = prepare_in(&plan, root.path(), &kit, order).steps;
+        while let Some(length) = steps[begin..]
+            .iter()
+            .position(|step| matches!(step, Step::Sync(_)))
+        {
+            for (chosen, alone) in (0..length).flat_map(|index| [(index, true), (index, false)]) {
+                let root = restore(&before);
+                let mounts = mounts(root.path());
+                let installation = prepare_in(&plan, root.path(), &kit, order);
+                let run = |steps: &[Step]| {
+                    execute(steps, &mounts, &installation.digests, &mut |_| Ok(()))
+                };
+                run(&installation.steps[..begin]).unwrap();
+                for index in (0..length).filter(|index| (*index == chosen) == alone) {
+                    // A write whose directory is not there yet is not made either.
+                    let _ = run(&installation.steps[begin + index..=begin + index]);
+                }
+                let when = format!("{order:?}, {begin}+{chosen}, alone: {alone}");
+                assert_boots(root.path(), &complete, &when);
+            }
+            begin += length + 1;
+        }
+        assert_eq!(begin, steps.len(), "the last writes are not waited for");
+    }
+}
+
+#[test]
+fn every_write_that_fails_leaves_what_booted() {
+    let kit = kit();
+    let start = memory();
+    install(&plan_of(&kit, &[1, 2]), start.path(), &policy(&kit, &[]));
+    let before = files(start.path());
+    let plan = plan_of(&kit, &[2, 3]);
+    let finished = restore(&before);
+    let count = install(&plan, finished.path(), &policy(&kit, &[]))
+        .steps
+        .len();
+    let after = files(finished.path());
+    let complete = contents(&[before.clone(), after.clone()]);
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
+        for failing in 0..count {
+            let root = restore(&before);
+            let mounts = mounts(root.path());
+            let installation = prepare(&plan, &mounts, &policy(&kit, &[])).unwrap();
+            let mut step = 0;
+            let mut fault = |_: &Step| {
+                step += 1;
+                if step == failing + 1 {
+                    Err(kind.into())
+                } else {
+                    Ok(())
+                }
+            };
+            let result = execute(
+                &installation.steps,
+                &mounts,
+                &installation.digests,
+                &mut fault,
+            );
+            assert!(result.is_err(), "step {failing} cannot fail");
+            assert_boots(root.path(), &complete, &format!("{kind:?} at {failing}"));
+            install(&plan, root.path(), &policy(&kit, &[]));
+            assert!(
+                files(root.path()) == after,
+                "{kind:?} at {failing}: not healed"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_run_that_changes_nothing_writes_nothing() {
+    let kit = kit();
+    let root = memory();
+    let plan = plan_of(&kit, &[1, 2, 3]);
+    install(&plan, root.path(), &policy(&kit, &[]));
+    let again = prepare(&plan, &mounts(root.path()), &policy(&kit, &[])).unwrap();
+    assert_eq!(again.steps, []);
+    assert!(
+        again
+            .changes
+            .iter()
+            .all(|change| change.action == Action::Keep)
+    );
+}
+
+#[test]
+fn foreign_files_stay_and_what_was_ours_goes() {
+    let kit = kit();
+    let root = memory();
+    for (path, text) in [
+        ("EFI/Microsoft/Boot/bootmgfw.efi", "windows"),
+        ("loader/entries/arch.conf", "linux /arch\n"),
+        ("loader/random-seed", "seed"),
+    ] {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let foreign = files(root.path());
+    install(&plan_of(&kit, &[1, 2]), root.path(), &policy(&kit, &[]));
+    install(&plan_of(&kit, &[3]), root.path(), &policy(&kit, &[]));
+    let found = files(root.path());
+    for (path, content) in foreign {
+        assert_eq!(found.get(&path), Some(&content), "{path}");
+    }
+    let ours: Vec<_> = found
+        .keys()
+        .filter(|path| path.starts_with("EFI/nixos/"))
+        .collect();
+    assert_eq!(
+        ours,
+        [
+            "EFI/nixos/i3-initrd-initrd.efi",
+            "EFI/nixos/k3-linux-bzImage.efi"
+        ]
+    );
+}
+
+#[test]
+fn the_booted_entry_and_those_being_tried_stay() {
+    let kit = kit();
+    let root = memory();
+    install(&plan_of(&kit, &[1, 2, 3]), root.path(), &policy(&kit, &[]));
+    let entries = root.path().join("loader/entries");
+    for (from, to) in [("2", "2+2-1"), ("3", "3+0-3")] {
+        let name = |number| entries.join(format!("nixos-generation-{number}.conf"));
+        fs::rename(name(from), name(to)).unwrap();
+    }
+    install(
+        &plan_of(&kit, &[4]),
+        root.path(),
+        &policy(&kit, &["nixos-generation-1.conf"]),
+    );
+    let found = files(root.path());
+    let names: Vec<_> = found
+        .keys()
+        .filter_map(|path| path.strip_prefix("loader/entries/nixos-"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "generation-1.conf",
+            "generation-2+2-1.conf",
+            "generation-4.conf"
+        ]
+    );
+    for kept in ["k1-linux", "i1-initrd", "k2-linux", "i2-initrd"] {
+        assert!(
+            found.keys().any(|path| path.contains(kept)),
+            "{kept} is gone"
+        );
+    }
+    assert!(
+        !found.keys().any(|path| path.contains("k3-linux")),
+        "a failed entry is kept"
+    );
+}
+
+#[test]
+fn truncated_and_changed_files_are_replaced() {
+    let kit = kit();
+    let root = memory();
+    let plan = plan_of(&kit, &[1]);
+    install(&plan, root.path(), &policy(&kit, &[]));
+    let sound = files(root.path());
+    let kernel = root.path().join("EFI/nixos/k1-linux-bzImage.efi");
+    fs::write(&kernel, "cut").unwrap();
+    fs::write(
+        root.path().join("loader/entries/nixos-generation-1.conf"),
+        "linux /x\n",
+    )
+    .unwrap();
+    install(&plan, root.path(), &policy(&kit, &[]));
+    assert!(files(root.path()) == sound);
+}
+
+#[test]
+fn a_state_that_is_damaged_is_no_obstacle() {
+    let kit = kit();
+    let root = memory();
+    let plan = plan_of(&kit, &[1]);
+    install(&plan, root.path(), &policy(&kit, &[]));
+    fs::write(root.path().join("loader/esp-builder.json"), "{").unwrap();
+    let again = prepare(&plan, &mounts(root.path()), &policy(&kit, &[])).unwrap();
+    assert!(again.damaged_state.is_some());
+}
