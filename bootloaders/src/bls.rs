@@ -11,15 +11,12 @@ use tree_manifest::TreePath;
 use crate::arch::Arch;
 use crate::cmdline::CommandLine;
 use crate::error::Error;
+use crate::key_value::key_values;
 use crate::line::{Line, MachineId};
 
 /// The longest text [`Type1Entry::parse`] reads, in bytes. Entries are a few
 /// hundred bytes; a file of many megabytes on a boot partition is not one.
 const LONGEST: usize = 1 << 20;
-
-/// What stands around keys and values. Other white space is part of a value: a
-/// file may have a name that ends in a no-break space.
-const BLANK: [char; 3] = [' ', '\t', '\r'];
 
 /// An entry that boots a Linux kernel.
 ///
@@ -96,24 +93,13 @@ impl Type1Entry {
             return Err(entry_error(1, "the file is too long for an entry"));
         }
         let mut draft = Draft::default();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim_matches(BLANK);
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (key, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+        for line in key_values(text) {
             draft
-                .set(key, unquote(value.trim_matches(BLANK)))
-                .map_err(|reason| entry_error(index + 1, reason))?;
+                .set(line.key, line.value)
+                .map_err(|reason| entry_error(line.number, reason))?;
         }
         draft.finish()
     }
-}
-
-/// systemd-boot takes one pair of quotes away.
-fn unquote(value: &str) -> &str {
-    let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-    inner.unwrap_or(value)
 }
 
 /// An entry as far as it was read.

@@ -28,6 +28,22 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A setting that systemd-boot does not know.
+    #[error("`{}` is not a setting of loader.conf{}", shorten(key), suggestion(*nearest))]
+    UnknownSetting {
+        /// The name as given.
+        key: String,
+        /// The setting that was perhaps meant.
+        nearest: Option<&'static str>,
+    },
+    /// A setting with a value that it does not take.
+    #[error("`{key}`: {source}")]
+    Setting {
+        /// The setting.
+        key: String,
+        /// What is wrong with the value.
+        source: Box<Error>,
+    },
     /// Bytes that are not a PE image.
     #[error("{field} at offset {offset:#x} {reason}")]
     Pe {
@@ -41,6 +57,10 @@ pub enum Error {
     /// A name that is no architecture's.
     #[error("`{}` is not a known architecture", shorten(.0))]
     Arch(String),
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 /// A text for a message: escaped, and cut when it is long.

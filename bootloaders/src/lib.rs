@@ -16,9 +16,12 @@ mod cmdline;
 mod entry;
 mod entry_name;
 mod error;
+mod key_value;
 mod line;
 pub mod loader_conf;
+pub mod loader_version;
 pub mod pe;
+pub mod spelling;
 pub mod systemd_boot;
 
 pub use arch::Arch;
@@ -27,3 +30,4 @@ pub use entry::{BootEntry, BootFile, EntryId};
 pub use entry_name::entry_name;
 pub use error::Error;
 pub use line::{Line, MachineId};
+pub use loader_version::LoaderVersion;

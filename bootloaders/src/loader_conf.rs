@@ -1,30 +1,82 @@
 //! systemd-boot's settings: `loader/loader.conf`.
 //!
-//! Specification: <https://www.freedesktop.org/software/systemd/man/latest/loader.conf.html>
+//! Specification: <https://www.freedesktop.org/software/systemd/man/latest/loader.conf.html>,
+//! as of systemd 262.
 
-use std::fmt;
-use std::fmt::Write as _;
-use std::str::FromStr;
+mod values;
+
+use std::fmt::{Display, Write as _};
 
 use crate::error::Error;
+use crate::key_value::key_values;
 use crate::line::Line;
+use crate::loader_version::LoaderVersion;
+use crate::spelling;
+
+pub use values::{
+    ConsoleMode, EnrollAction, EnrollTimeout, LogLevel, RebootOnError, SecureBootEnroll, Timeout,
+};
 
 /// The settings; what is `None` is left to systemd-boot.
+///
+/// The fields are in the order in which they are written: first what nixpkgs
+/// writes, in its order, then the others as in the manual.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoaderConf {
     /// How long the menu is shown.
     pub timeout: Option<Timeout>,
-    /// The file name of the default entry, with `.conf`. systemd-boot takes it as
-    /// a pattern; names of [`crate::entry_name`] match themselves alone.
+    /// The entry that starts by itself unless it is known to be bad: as
+    /// [`LoaderConf::default`], which stands in when no such entry is left.
+    pub preferred: Option<Line>,
+    /// The default entry: its file name without a boot counter, with `.conf`.
+    /// systemd-boot takes it as a pattern; names of [`crate::entry_name`] match
+    /// themselves alone.
     pub default: Option<Line>,
     /// Whether the kernel command line may be edited in the menu.
     pub editor: Option<bool>,
+    /// Whether Windows is started by a reboot, so that `BitLocker` sees the
+    /// measurements it knows.
+    pub reboot_for_bitlocker: Option<bool>,
     /// The resolution of the menu.
     pub console_mode: Option<ConsoleMode>,
     /// Whether entries for other boot loaders on the disk are added.
     pub auto_entries: Option<bool>,
     /// Whether an entry for the firmware's setup is added.
     pub auto_firmware: Option<bool>,
+    /// Whether an entry that switches the machine off is added.
+    pub auto_poweroff: Option<bool>,
+    /// Whether an entry that starts the machine again is added.
+    pub auto_reboot: Option<bool>,
+    /// Whether the number of the chosen entry is beeped.
+    pub beep: Option<bool>,
+    /// What happens to Secure Boot keys on the ESP.
+    pub secure_boot_enroll: Option<SecureBootEnroll>,
+    /// What follows when they were enrolled.
+    pub secure_boot_enroll_action: Option<EnrollAction>,
+    /// How long somebody can stop that.
+    pub secure_boot_enroll_timeout: Option<EnrollTimeout>,
+    /// What happens when an entry cannot be started.
+    pub reboot_on_error: Option<RebootOnError>,
+    /// Which messages are shown.
+    pub log_level: Option<LogLevel>,
+}
+
+/// Settings as they were read, and what was no setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The settings.
+    pub conf: LoaderConf,
+    /// The lines that say nothing to systemd-boot either.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A line that is no setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The line, from 1.
+    pub number: usize,
+    /// Why it is none.
+    pub error: Error,
 }
 
 impl LoaderConf {
@@ -32,153 +84,142 @@ impl LoaderConf {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        let mut line = |key: &str, value: Option<String>| {
+        for (key, value) in self.values() {
             if let Some(value) = value {
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "{key} {value}");
             }
-        };
-        line("timeout", self.timeout.map(|value| value.to_string()));
-        line("default", self.default.as_ref().map(Line::to_string));
-        line("editor", self.editor.map(yes_or_no));
-        line("auto-entries", self.auto_entries.map(yes_or_no));
-        line("auto-firmware", self.auto_firmware.map(yes_or_no));
-        line(
-            "console-mode",
-            self.console_mode.map(|value| value.to_string()),
-        );
+        }
         text
     }
-}
 
-fn yes_or_no(value: bool) -> String {
-    if value { "yes" } else { "no" }.to_owned()
-}
-
-/// How long the menu is shown before the default entry starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timeout {
-    /// This many seconds; 0 hides the menu unless a key is held.
-    Seconds(u32),
-    /// Until somebody chooses.
-    MenuForce,
-    /// Not at all, unless a key is held.
-    MenuHidden,
-}
-
-impl fmt::Display for Timeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Seconds(seconds) => write!(f, "{seconds}"),
-            Self::MenuForce => f.write_str("menu-force"),
-            Self::MenuHidden => f.write_str("menu-hidden"),
+    /// Reads a file as systemd-boot does: the last line of a key counts, and
+    /// what is unknown or wrong is passed over.
+    #[must_use]
+    pub fn parse(text: &str) -> Reading {
+        let mut conf = Self::default();
+        let mut passed_over = Vec::new();
+        for line in key_values(text) {
+            if let Err(error) = conf.set(line.key, line.value) {
+                let number = line.number;
+                passed_over.push(PassedOver { number, error });
+            }
         }
+        Reading { conf, passed_over }
+    }
+
+    /// Sets one setting from its text.
+    ///
+    /// # Errors
+    /// When there is no such setting, with the one that was perhaps meant; when
+    /// it takes no such value, with those that it takes.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let done = match key {
+            "timeout" => put(&mut self.timeout, value.parse()),
+            "preferred" => put(&mut self.preferred, values::pattern(value)),
+            "default" => put(&mut self.default, values::pattern(value)),
+            "editor" => put(&mut self.editor, values::switch(value)),
+            "reboot-for-bitlocker" => put(&mut self.reboot_for_bitlocker, values::switch(value)),
+            "console-mode" => put(&mut self.console_mode, value.parse()),
+            "auto-entries" => put(&mut self.auto_entries, values::switch(value)),
+            "auto-firmware" => put(&mut self.auto_firmware, values::switch(value)),
+            "auto-poweroff" => put(&mut self.auto_poweroff, values::switch(value)),
+            "auto-reboot" => put(&mut self.auto_reboot, values::switch(value)),
+            "beep" => put(&mut self.beep, values::switch(value)),
+            "secure-boot-enroll" => put(&mut self.secure_boot_enroll, value.parse()),
+            "secure-boot-enroll-action" => put(&mut self.secure_boot_enroll_action, value.parse()),
+            "secure-boot-enroll-timeout-sec" => {
+                put(&mut self.secure_boot_enroll_timeout, value.parse())
+            }
+            "reboot-on-error" => put(&mut self.reboot_on_error, value.parse()),
+            "log-level" => put(&mut self.log_level, value.parse()),
+            _ => {
+                return Err(Error::UnknownSetting {
+                    key: key.to_owned(),
+                    nearest: spelling::nearest(key, keys()),
+                });
+            }
+        };
+        done.map_err(|source| Error::Setting {
+            key: key.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// The settings that an installed systemd-boot is too old to know, and would
+    /// pass over.
+    #[must_use]
+    pub fn unknown_to(&self, version: &LoaderVersion) -> Vec<&'static str> {
+        let set = self
+            .values()
+            .into_iter()
+            .filter(|(_, value)| value.is_some());
+        set.map(|(key, _)| key)
+            .filter(|key| !version.is_at_least(since(key)))
+            .collect()
+    }
+
+    /// Each setting and its text, in the order of the file.
+    fn values(&self) -> [(&'static str, Option<String>); 16] {
+        let yes_or_no =
+            |value: Option<bool>| value.map(|yes| if yes { "yes" } else { "no" }.into());
+        [
+            ("timeout", text(self.timeout.as_ref())),
+            ("preferred", text(self.preferred.as_ref())),
+            ("default", text(self.default.as_ref())),
+            ("editor", yes_or_no(self.editor)),
+            ("reboot-for-bitlocker", yes_or_no(self.reboot_for_bitlocker)),
+            ("console-mode", text(self.console_mode.as_ref())),
+            ("auto-entries", yes_or_no(self.auto_entries)),
+            ("auto-firmware", yes_or_no(self.auto_firmware)),
+            ("auto-poweroff", yes_or_no(self.auto_poweroff)),
+            ("auto-reboot", yes_or_no(self.auto_reboot)),
+            ("beep", yes_or_no(self.beep)),
+            ("secure-boot-enroll", text(self.secure_boot_enroll.as_ref())),
+            (
+                "secure-boot-enroll-action",
+                text(self.secure_boot_enroll_action.as_ref()),
+            ),
+            (
+                "secure-boot-enroll-timeout-sec",
+                text(self.secure_boot_enroll_timeout.as_ref()),
+            ),
+            ("reboot-on-error", text(self.reboot_on_error.as_ref())),
+            ("log-level", text(self.log_level.as_ref())),
+        ]
     }
 }
 
-impl FromStr for Timeout {
-    type Err = Error;
+/// The names of all settings, in the order of the file.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    LoaderConf::default()
+        .values()
+        .into_iter()
+        .map(|(key, _)| key)
+}
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "menu-force" => Ok(Self::MenuForce),
-            "menu-hidden" => Ok(Self::MenuHidden),
-            _ => number(text)
-                .map(Self::Seconds)
-                .ok_or_else(|| refuse(text, "is not seconds, `menu-force` or `menu-hidden`")),
-        }
+/// The release of systemd that brought a setting, from its NEWS; those without
+/// one are older than anything that is still installed.
+fn since(key: &str) -> u32 {
+    match key {
+        "preferred" => 260,
+        "log-level" | "secure-boot-enroll-timeout-sec" => 259,
+        "reboot-on-error" | "secure-boot-enroll-action" => 258,
+        "auto-poweroff" | "auto-reboot" => 255,
+        "secure-boot-enroll" => 252,
+        "beep" | "reboot-for-bitlocker" => 251,
+        _ => 0,
     }
 }
 
-/// The resolution of the menu.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsoleMode {
-    /// One of the firmware's modes, by number.
-    Number(u32),
-    /// What systemd-boot finds suitable.
-    Auto,
-    /// The highest there is.
-    Max,
-    /// What the firmware chose.
-    Keep,
+fn put<T>(place: &mut Option<T>, value: Result<T, Error>) -> Result<(), Error> {
+    *place = Some(value?);
+    Ok(())
 }
 
-impl fmt::Display for ConsoleMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(mode) => write!(f, "{mode}"),
-            Self::Auto => f.write_str("auto"),
-            Self::Max => f.write_str("max"),
-            Self::Keep => f.write_str("keep"),
-        }
-    }
-}
-
-impl FromStr for ConsoleMode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "max" => Ok(Self::Max),
-            "keep" => Ok(Self::Keep),
-            _ => number(text)
-                .map(Self::Number)
-                .ok_or_else(|| refuse(text, "is not a mode's number, `auto`, `max` or `keep`")),
-        }
-    }
-}
-
-/// A number of digits alone; Rust would also take `+3`.
-fn number(text: &str) -> Option<u32> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())?
-}
-
-fn refuse(text: &str, reason: &'static str) -> Error {
-    Error::Line {
-        text: text.to_owned(),
-        reason,
-    }
+fn text(value: Option<&impl Display>) -> Option<String> {
+    value.map(ToString::to_string)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_set_is_written() {
-        assert_eq!(LoaderConf::default().render(), "");
-        let conf = LoaderConf {
-            timeout: Some(Timeout::Seconds(5)),
-            default: Some(Line::new("nixos-generation-3.conf").unwrap()),
-            editor: Some(false),
-            console_mode: Some(ConsoleMode::Keep),
-            auto_entries: Some(true),
-            auto_firmware: Some(false),
-        };
-        insta::assert_snapshot!(conf.render(), @r"
-        timeout 5
-        default nixos-generation-3.conf
-        editor no
-        auto-entries yes
-        auto-firmware no
-        console-mode keep
-        ");
-    }
-
-    #[test]
-    fn words_and_numbers_read_back() {
-        for text in ["0", "5", "menu-force", "menu-hidden"] {
-            assert_eq!(text.parse::<Timeout>().unwrap().to_string(), text);
-        }
-        for text in ["0", "2", "auto", "max", "keep"] {
-            assert_eq!(text.parse::<ConsoleMode>().unwrap().to_string(), text);
-        }
-        for text in ["", "-1", "+3", "5s", "99999999999", "5\ndefault evil"] {
-            assert!(text.parse::<Timeout>().is_err(), "{text:?}");
-            assert!(text.parse::<ConsoleMode>().is_err(), "{text:?}");
-        }
-    }
-}
+mod tests;
