@@ -215,6 +215,14 @@ pub enum Error {
     /// A partition that the plan has files for is not given.
     #[error("no `{0}` partition is given")]
     NoMount(Role),
+    /// A directory that is not a mounted boot partition.
+    #[error("`{}` {what}", path.display())]
+    NotABootPartition {
+        /// The directory.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// There is no room for what must be there at the worst moment.
     #[error("the {role} partition {}", describe_room(room, *missing))]
     NoSpace {
@@ -278,6 +286,9 @@ impl Error {
                 "name a new or empty directory; only an earlier result is replaced"
             }
             Self::NoMount(_) => "name its mount point",
+            Self::NotABootPartition { .. } => {
+                "mount the partition there, or say --no-mount-check if it is right as it is"
+            }
             Self::NoSpace { .. } => "keep fewer generations: --limit N",
             Self::Manifest(_) => return None,
         })

@@ -10,13 +10,16 @@
 //! [`changes`], [`space`] and [`steps`] are pure; [`inventory`], [`known`] and
 //! [`execute`] look and write.
 
+pub mod booted;
 pub mod changes;
 pub mod execute;
 pub mod install;
 pub mod inventory;
 pub mod known;
+pub mod mount;
 pub mod space;
 pub mod steps;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

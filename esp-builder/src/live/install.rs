@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tree_manifest::{ByteSize, Role, Sha256, TreePath};
+use tree_manifest::{ByteSize, Role, Sha256, TreePath, fat};
 
 use super::changes::{Action, Change, Known, Place, changes};
 use super::execute::Mounts;
@@ -18,7 +18,8 @@ use crate::plan::{Recipe, TreePlan};
 pub struct Policy<'a> {
     /// The store: what is below it has one content for ever.
     pub store_dir: &'a Path,
-    /// File names of entries that must not go, as they are without a counter.
+    /// File names of entries that must not go, without a counter, folded as FAT
+    /// compares them.
     pub booted: BTreeSet<String>,
     /// Boot loaders that stay as they are if they are there at all.
     pub settled: BTreeSet<Place>,
@@ -130,7 +131,7 @@ fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, kn
             let (id, counter) = without_counter(found.path.name());
             // An entry that is being tried is protected; one that failed is not.
             let is_tried = counter.is_some_and(|left| left > 0);
-            if policy.booted.contains(&id) || is_tried {
+            if policy.booted.contains(&fat::fold(&id)) || is_tried {
                 known.protected.extend(entry_and_content(role, found));
             } else if current.contains(&id) {
                 known.current.extend(entry_and_content(role, found));
@@ -149,7 +150,7 @@ fn defaults(conf: &str) -> impl Iterator<Item = String> {
 }
 
 /// The name of an entry file without its counter, and how many tries are left.
-fn without_counter(name: &str) -> (String, Option<u32>) {
+pub(crate) fn without_counter(name: &str) -> (String, Option<u32>) {
     let counted = name.strip_suffix(".conf").and_then(|stem| {
         let (stem, counter) = stem.rsplit_once('+')?;
         let left = counter.split_once('-').map_or(counter, |(left, _)| left);

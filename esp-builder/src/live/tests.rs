@@ -8,13 +8,15 @@ use std::path::Path;
 
 use bootloaders::bls::Type1Entry;
 use serde_json::json;
-use tree_manifest::{Role, Sha256, TreePath};
+use tree_manifest::{Role, Sha256, TreePath, fat};
 
 use super::changes::Action;
 use super::execute::{Mounts, execute};
 use super::install::{Installation, Policy, prepare};
+use super::known::load_state;
 use super::space::Order;
 use super::steps::Step;
+use super::verify::{as_plan, exclusive_bytes, explain, verify};
 use crate::plan::{Recipe, TreePlan};
 use crate::testkit::{Kit, with};
 use crate::{Settings, plan};
@@ -61,7 +63,7 @@ fn is_ours(path: &TreePath) -> bool {
 fn policy<'a>(kit: &'a Kit, booted: &[&str]) -> Policy<'a> {
     Policy {
         store_dir: kit.root(),
-        booted: booted.iter().map(|name| (*name).to_owned()).collect(),
+        booted: booted.iter().map(|name| fat::fold(name)).collect(),
         settled: BTreeSet::new(),
         order: None,
         is_ours: &is_ours,
@@ -453,4 +455,53 @@ fn a_state_that_is_damaged_is_no_obstacle() {
     fs::write(root.path().join("loader/esp-builder.json"), "{").unwrap();
     let again = prepare(&plan, &mounts(root.path()), &policy(&kit, &[])).unwrap();
     assert!(again.damaged_state.is_some());
+}
+
+#[test]
+fn damage_is_found_repaired_and_explained() {
+    let kit = kit();
+    let root = memory();
+    install(&plan_of(&kit, &[1, 2]), root.path(), &policy(&kit, &[]));
+    let sound = files(root.path());
+    let mounts = mounts(root.path());
+    let (state, _) = load_state(&mounts).unwrap();
+    assert_eq!(verify(&state, &mounts).unwrap(), []);
+
+    let kernel = root.path().join("EFI/nixos/k1-linux-bzImage.efi");
+    let mut content = fs::read(&kernel).unwrap();
+    content[520] ^= 1;
+    fs::write(&kernel, content).unwrap();
+    fs::remove_file(root.path().join("EFI/nixos/i2-initrd-initrd.efi")).unwrap();
+    fs::write(root.path().join("loader/loader.conf"), "timeout").unwrap();
+    fs::write(root.path().join("EFI/nixos/stray.efi"), "").unwrap();
+    let found = verify(&state, &mounts).unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|finding| finding.difference.to_string())
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "`EFI/nixos/i2-initrd-initrd.efi` is missing",
+            "`EFI/nixos/k1-linux-bzImage.efi` has other content",
+            "`loader/loader.conf` has 7 bytes instead of 42",
+            "`EFI/nixos/stray.efi` is not in the manifest",
+        ]
+    );
+
+    let (plan, without_source) = as_plan(&state);
+    assert_eq!(without_source, []);
+    let nothing_vouches = Policy {
+        store_dir: Path::new("/nowhere"),
+        is_ours: &|_| false,
+        ..policy(&kit, &[])
+    };
+    install(&plan, root.path(), &nothing_vouches);
+    fs::remove_file(root.path().join("EFI/nixos/stray.efi")).unwrap();
+    assert!(files(root.path()) == sound);
+
+    let why = explain(&state, "/efi/nixos/K1-LINUX-BZIMAGE.EFI");
+    assert_eq!(why[0].provenance.generations[0].number, 1);
+    let bytes: Vec<_> = exclusive_bytes(&state).into_values().collect();
+    assert!(bytes.iter().all(|bytes| *bytes > 20_000), "{bytes:?}");
 }
