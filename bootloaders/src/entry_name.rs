@@ -2,7 +2,19 @@
 
 use std::fmt::Write as _;
 
-use tree_manifest::GenerationId;
+use tree_manifest::{GenerationId, Sha256};
+
+/// What the names of generations' entries are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EntryNaming {
+    /// Profile, number and specialisation: [`entry_name`]. People can read it,
+    /// and scripts know it from older NixOS.
+    #[default]
+    Generation,
+    /// The text of the entry: [`content_name`]. Another text is another entry,
+    /// which is tried anew.
+    Content,
+}
 
 /// The name of a generation's entry, without `.conf`:
 /// `nixos[-PROFILE]-generation-N[-specialisation-S]`.
@@ -35,6 +47,16 @@ pub fn entry_name(id: &GenerationId) -> String {
         push_encoded(&mut name, specialisation);
     }
     name
+}
+
+/// The name of an entry by its content, without `.conf`: `nixos-SHA256`.
+///
+/// The digest is that of the text that is written, in hexadecimal digits. nixpkgs
+/// does the same with its texts; those end without a newline and ours with one,
+/// so the names differ and each installer replaces the entries of the other once.
+#[must_use]
+pub fn content_name(text: &str) -> String {
+    format!("nixos-{}", Sha256::of(text.as_bytes()))
 }
 
 fn push_profile_part(name: &mut String, part: &str) {
@@ -107,6 +129,15 @@ mod tests {
         ] {
             assert_eq!(entry_name(&id), name);
         }
+    }
+
+    #[test]
+    fn another_text_is_another_name() {
+        assert_eq!(
+            content_name("title NixOS\n"),
+            "nixos-f2a871dee1fb2421b2b9e47926fc2e4b479cd189ad7a9237bc6477cadb444eb4"
+        );
+        assert_ne!(content_name("title NixOS\n"), content_name("title NixOS"));
     }
 
     /// Parts of which the confusing names are made.

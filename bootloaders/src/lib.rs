@@ -12,6 +12,7 @@
 
 mod arch;
 pub mod bls;
+pub mod boot_counting;
 mod cmdline;
 mod entry;
 mod entry_name;
@@ -25,9 +26,10 @@ pub mod spelling;
 pub mod systemd_boot;
 
 pub use arch::Arch;
+pub use boot_counting::EntryFileName;
 pub use cmdline::CommandLine;
 pub use entry::{BootEntry, BootFile, EntryId};
-pub use entry_name::entry_name;
+pub use entry_name::{EntryNaming, content_name, entry_name};
 pub use error::Error;
 pub use line::{Line, MachineId};
 pub use loader_version::LoaderVersion;

@@ -7,8 +7,9 @@ use tree_manifest::TreePath;
 
 use crate::arch::Arch;
 use crate::bls::Type1Entry;
+use crate::boot_counting::EntryFileName;
 use crate::entry::{BootEntry, EntryId};
-use crate::entry_name::entry_name;
+use crate::entry_name::{EntryNaming, content_name, entry_name};
 use crate::line::{Line, MachineId};
 
 /// The content of `loader/entries.srel`: says that the entries are those of the
@@ -44,21 +45,34 @@ pub fn entries_srel_path() -> TreePath {
     known("loader/entries.srel".to_owned())
 }
 
-/// The file name of an entry, which is also its name for `default`.
+/// The file name of an entry by its generation, which is also its name for
+/// `default`.
 #[must_use]
 pub fn entry_file_name(id: &EntryId) -> Line {
-    let name = match id {
-        EntryId::Generation(id) => entry_name(id),
-        EntryId::Kernel => "linux".to_owned(),
-    };
-    Line::new(&format!("{name}.conf"))
-        .unwrap_or_else(|error| unreachable!("entry names are encoded: {error}"))
+    name_entry(EntryNaming::Generation, id, "").id()
 }
 
 /// Where an entry lies on its partition.
 #[must_use]
 pub fn entry_path(id: &EntryId) -> TreePath {
     known(format!("loader/entries/{}", entry_file_name(id)))
+}
+
+/// The file name of an entry of this text, without a boot counter.
+#[must_use]
+pub fn name_entry(naming: EntryNaming, id: &EntryId, text: &str) -> EntryFileName {
+    EntryFileName::uncounted(&match (naming, id) {
+        // One a tree at most, so its name says enough.
+        (_, EntryId::Kernel) => "linux".to_owned(),
+        (EntryNaming::Generation, EntryId::Generation(id)) => entry_name(id),
+        (EntryNaming::Content, EntryId::Generation(_)) => content_name(text),
+    })
+}
+
+/// Where an entry of this name lies on its partition.
+#[must_use]
+pub fn entry_file_path(name: &EntryFileName) -> TreePath {
+    known(format!("loader/entries/{name}"))
 }
 
 /// The Type #1 entry of a bootable thing whose files are stored as they are.
@@ -102,6 +116,9 @@ fn known(path: String) -> TreePath {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU16;
+
+    use tree_manifest::GenerationId;
 
     #[test]
     fn one_binary_has_two_places() {
@@ -115,5 +132,28 @@ mod tests {
     #[test]
     fn a_kernel_without_a_generation_has_a_name_of_its_own() {
         assert_eq!(entry_file_name(&EntryId::Kernel).as_str(), "linux.conf");
+        let name = name_entry(EntryNaming::Content, &EntryId::Kernel, "linux /a\n");
+        assert_eq!(name.to_string(), "linux.conf");
+    }
+
+    #[test]
+    fn generations_are_named_by_number_or_by_content() {
+        let id = EntryId::Generation(GenerationId {
+            profile: None,
+            number: 3,
+            specialisation: Some("a+b".to_owned()),
+        });
+        let text = "linux /a\n";
+        let name = name_entry(EntryNaming::Generation, &id, text);
+        let path = "loader/entries/nixos-generation-3-specialisation-a_2bb.conf";
+        assert_eq!(entry_file_path(&name).as_str(), path);
+        assert_eq!(entry_path(&id).as_str(), path);
+        let name = name_entry(EntryNaming::Content, &id, text);
+        let counted = name.with_tries(NonZeroU16::new(3).unwrap());
+        assert_eq!(
+            entry_file_path(&counted).as_str(),
+            format!("loader/entries/{}+3-0.conf", content_name(text))
+        );
+        assert_eq!(counted.id().as_str(), name.to_string());
     }
 }

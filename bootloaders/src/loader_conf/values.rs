@@ -206,12 +206,12 @@ impl FromStr for EnrollTimeout {
 /// What happens when an entry cannot be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RebootOnError {
-    /// The menu is shown again.
+    /// The machine does not start again.
     No,
     /// The machine starts again.
     Yes,
-    /// The machine starts again when the entry has a boot counter: the next try
-    /// takes another entry in the end.
+    /// The machine starts again while the entry has tries left: when they are
+    /// used up, another entry is taken.
     Auto,
 }
 
