@@ -2,6 +2,7 @@
 //!
 //! clap's types end here; the library is handed a [`Settings`].
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use bootloaders::loader_conf::{ConsoleMode, Timeout};
@@ -9,7 +10,7 @@ use bootloaders::{Arch, CommandLine, Line, MachineId};
 use clap::{Args, Parser, ValueEnum};
 use clap_complete::Shell;
 use esp_builder::settings::{
-    Date, DefaultChoice, Input, KernelInput, NumberedPath, STORE_DIR, Settings,
+    Date, DefaultChoice, GenerationInput, Input, KernelInput, NumberedPath, STORE_DIR, Settings,
 };
 use serde::Deserialize;
 
@@ -20,6 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   esp-builder --bootspec /run/current-system/boot.json out/
   esp-builder --bootspec 41=old.json --bootspec 42=new.json --default 41 out/
+  esp-builder --profile /nix/var/nix/profiles/system --limit 10 out/
+  esp-builder --generations list.json out/
   esp-builder --root /mnt --bootspec /mnt/etc/boot.json --by-reference out/
   esp-builder --kernel bzImage --initrd initrd --cmdline root=/dev/vda2 out/
 
@@ -33,6 +36,8 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 #[command(name = "esp-builder", version, after_help = EXAMPLES, max_term_width = 80)]
 #[command(
     override_usage = "esp-builder [OPTIONS] --bootspec [NUMBER=]PATH... OUT
+       esp-builder [OPTIONS] --profile PATH... OUT
+       esp-builder [OPTIONS] --generations FILE OUT
        esp-builder [OPTIONS] --kernel FILE OUT"
 )]
 // Commands such as `install` will stand beside this form, not below its flags.
@@ -52,7 +57,8 @@ pub(crate) struct Cli {
     /// Print nothing but warnings and errors
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Print the man page, a completion script or the manifest's schema
+    /// Print the man page, a completion script, or the schema of the manifest or of
+    /// generation lists
     #[arg(long, value_name = "WHAT", exclusive = true)]
     pub(crate) generate: Option<Generate>,
     /// The directory to make; an earlier result there is replaced
@@ -68,6 +74,7 @@ pub(crate) enum Generate {
     Zsh,
     Fish,
     Schema,
+    GenerationsSchema,
 }
 
 impl Generate {
@@ -75,7 +82,7 @@ impl Generate {
         match self {
             Self::Zsh => Shell::Zsh,
             Self::Fish => Shell::Fish,
-            Self::Bash | Self::Man | Self::Schema => Shell::Bash,
+            Self::Bash | Self::Man | Self::Schema | Self::GenerationsSchema => Shell::Bash,
         }
     }
 }
@@ -89,6 +96,16 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "[NUMBER=]PATH", help_heading = "Input")]
     #[serde(deserialize_with = "values")]
     bootspec: Vec<NumberedPath>,
+    /// Boot the generations of a list
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    generations: Option<PathBuf>,
+    /// Boot the generations of a Nix profile; repeatable. One named `system` brings
+    /// those of system-profiles beside it
+    #[arg(long, value_name = "PATH", help_heading = "Input")]
+    profile: Vec<PathBuf>,
+    /// Boot only the newest generations of each profile; 0 is all [default: 0]
+    #[arg(long, value_name = "COUNT", help_heading = "Input")]
+    limit: Option<usize>,
     /// Boot a kernel without a bootspec document
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     kernel: Option<PathBuf>,
@@ -140,14 +157,23 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "MODE", help_heading = "Boot loader")]
     #[serde(deserialize_with = "value")]
     console_mode: Option<ConsoleMode>,
-    /// What starts by itself [default: the newest generation]
+    /// What starts by itself [default: what the list says, else the newest
+    /// generation of the system profile]
     #[arg(
         long,
-        value_name = "NUMBER[:SPECIALISATION]",
+        value_name = "[PROFILE/]NUMBER[:SPECIALISATION]",
         help_heading = "Boot loader"
     )]
     #[serde(deserialize_with = "value")]
     default: Option<DefaultChoice>,
+    /// Start the generation or specialisation whose init is in this directory
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "Boot loader",
+        conflicts_with = "default"
+    )]
+    toplevel: Option<PathBuf>,
     /// The installation's ID, for the entries
     #[arg(long, value_name = "ID", help_heading = "Boot loader")]
     #[serde(deserialize_with = "value")]
@@ -187,12 +213,19 @@ impl Flags {
     /// These flags, and those of a file where these are silent.
     pub(crate) fn or(self, file: Self) -> Self {
         let list = |own: Vec<PathBuf>, other| if own.is_empty() { other } else { own };
-        // Documents or a kernel on the command line replace the file's input.
-        let own_input = !self.bootspec.is_empty() || self.kernel.is_some();
+        // What to boot and what starts by itself: the command line replaces the
+        // file's choice, however either is made.
+        let own_input = self.names_generations() || self.kernel.is_some();
+        let own_default = self.default.is_some() || self.toplevel.is_some();
         let input = if own_input {
             Self::default()
         } else {
             file.clone()
+        };
+        let (default, toplevel) = if own_default {
+            (None, None)
+        } else {
+            (file.default, file.toplevel)
         };
         Self {
             bootspec: if own_input {
@@ -200,6 +233,9 @@ impl Flags {
             } else {
                 input.bootspec
             },
+            generations: self.generations.or(input.generations),
+            profile: list(self.profile, input.profile),
+            limit: self.limit.or(file.limit),
             kernel: self.kernel.or(input.kernel),
             initrd: list(self.initrd, input.initrd),
             cmdline: self.cmdline.or(input.cmdline),
@@ -213,7 +249,8 @@ impl Flags {
             timeout: self.timeout.or(file.timeout),
             no_editor: self.no_editor || file.no_editor,
             console_mode: self.console_mode.or(file.console_mode),
-            default: self.default.or(file.default),
+            default: self.default.or(default),
+            toplevel: self.toplevel.or(toplevel),
             machine_id: self.machine_id.or(file.machine_id),
             distro_name: self.distro_name.or(file.distro_name),
             date: self.date.or(file.date),
@@ -225,7 +262,11 @@ impl Flags {
     /// These flags with every relative path below a directory.
     pub(crate) fn relative_to(mut self, directory: &Path) -> Self {
         let lists = self.initrd.iter_mut().chain(&mut self.systemd_boot);
+        let lists = lists.chain(&mut self.profile);
         let single = self.kernel.iter_mut().chain(&mut self.root);
+        let single = single
+            .chain(&mut self.generations)
+            .chain(&mut self.toplevel);
         let documents = self.bootspec.iter_mut().map(|document| &mut document.path);
         for path in lists.chain(single).chain(documents) {
             *path = directory.join(&path);
@@ -241,13 +282,7 @@ impl Flags {
         // One of each, so far; whatever else is asked for did not get here.
         let (None | Some(BootLoader::SystemdBoot), None | Some(Layout::Type1)) =
             (self.bootloader, self.layout);
-        let default = self.default.clone();
         let mut settings = Settings::new(self.input()?);
-        if default.is_some() && matches!(settings.input, Input::Kernel(_)) {
-            return Err(usage(
-                "--default chooses among generations; --kernel has none",
-            ));
-        }
         settings.root = self.root;
         settings.store_dir = self.store_dir.unwrap_or_else(|| STORE_DIR.into());
         settings.systemd_boot = self.systemd_boot;
@@ -255,37 +290,64 @@ impl Flags {
         settings.timeout = self.timeout.unwrap_or(settings.timeout);
         settings.editor = !self.no_editor;
         settings.console_mode = self.console_mode;
-        settings.default = default;
+        settings.default = self.toplevel.map(DefaultChoice::Toplevel).or(self.default);
         settings.machine_id = self.machine_id;
         settings.distro_name = self.distro_name.unwrap_or(settings.distro_name);
         settings.date = self.date;
         Ok(settings)
     }
 
+    fn names_generations(&self) -> bool {
+        !self.bootspec.is_empty() || !self.profile.is_empty() || self.generations.is_some()
+    }
+
     fn input(&self) -> Result<Input, Failure> {
-        let of_kernel = [
+        let given = |flags: &[(bool, &'static str)]| {
+            let given = flags.iter().find(|(given, _)| *given);
+            given.map(|(_, flag)| *flag)
+        };
+        let of_kernel = given(&[
             (!self.initrd.is_empty(), "--initrd"),
             (self.cmdline.is_some(), "--cmdline"),
             (self.title.is_some(), "--title"),
             (self.arch.is_some(), "--arch"),
-        ];
-        match (&self.kernel, self.bootspec.is_empty()) {
-            (Some(_), false) => Err(usage("--kernel and --bootspec exclude each other")),
-            (None, true) => Err(usage("nothing to boot: give --bootspec or --kernel")),
-            (None, false) => match of_kernel.iter().find(|(given, _)| *given) {
-                Some((_, flag)) => Err(usage(&format!("{flag} needs --kernel"))),
-                None => Ok(Input::Bootspecs(self.bootspec.clone())),
+        ]);
+        let of_generations = given(&[
+            (self.default.is_some(), "--default"),
+            (self.toplevel.is_some(), "--toplevel"),
+            (self.limit.is_some(), "--limit"),
+        ]);
+        match (&self.kernel, self.names_generations()) {
+            (Some(_), true) => Err(usage(
+                "--kernel and --bootspec, --generations or --profile exclude each other",
+            )),
+            (None, false) => Err(usage(
+                "nothing to boot: give --bootspec, --generations, --profile or --kernel",
+            )),
+            (None, true) => match of_kernel {
+                Some(flag) => Err(usage(&format!("{flag} needs --kernel"))),
+                None => Ok(Input::Generations(GenerationInput {
+                    bootspecs: self.bootspec.clone(),
+                    list: self.generations.clone(),
+                    profiles: self.profile.clone(),
+                    limit: self.limit.and_then(NonZeroUsize::new),
+                })),
             },
-            (Some(kernel), true) => Ok(Input::Kernel(KernelInput {
-                kernel: kernel.clone(),
-                initrds: self.initrd.clone(),
-                cmdline: self.cmdline.clone().unwrap_or_default(),
-                title: match &self.title {
-                    Some(title) => title.clone(),
-                    None => Line::new("Linux").map_err(|error| usage(&error.to_string()))?,
-                },
-                arch: self.arch,
-            })),
+            (Some(kernel), false) => match of_generations {
+                Some(flag) => Err(usage(&format!(
+                    "{flag} chooses among generations; --kernel has none"
+                ))),
+                None => Ok(Input::Kernel(KernelInput {
+                    kernel: kernel.clone(),
+                    initrds: self.initrd.clone(),
+                    cmdline: self.cmdline.clone().unwrap_or_default(),
+                    title: match &self.title {
+                        Some(title) => title.clone(),
+                        None => Line::new("Linux").map_err(|error| usage(&error.to_string()))?,
+                    },
+                    arch: self.arch,
+                })),
+            },
         }
     }
 }
@@ -295,70 +357,4 @@ fn usage(message: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    fn resolve(arguments: &str) -> Result<Settings, String> {
-        let arguments = std::iter::once("esp-builder").chain(arguments.split_whitespace());
-        let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        cli.flags.resolve().map_err(|failure| failure.to_string())
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn help_fits_a_terminal() {
-        let help = Cli::command().render_help().to_string();
-        assert!(
-            help.lines().all(|line| line.chars().count() <= 80),
-            "{help}"
-        );
-        insta::assert_snapshot!(help);
-    }
-
-    #[test]
-    fn flags_that_do_not_go_together_are_usage_errors() {
-        for (arguments, why) in [
-            ("out", "nothing to boot"),
-            ("--bootspec b", "<OUT>"),
-            ("--bootspec b --kernel k out", "exclude each other"),
-            ("--bootspec b --cmdline x out", "--cmdline needs --kernel"),
-            ("--initrd i out", "nothing to boot"),
-            ("--kernel k --default 1 out", "--kernel has none"),
-            (
-                "--bootspec b --bootloader grub out",
-                "[possible values: systemd-boot]",
-            ),
-            ("--bootspec b --layout uki out", "[possible values: type1]"),
-            ("--bootspec b --timeout never out", "`never` is not seconds"),
-            ("--bootspec b --machine-id 1 out", "is not a machine ID"),
-            ("--bootspec b --default gnome out", "expected NUMBER"),
-            ("--bootspec b --date today out", "expected YYYY-MM-DD"),
-            ("--kernel k --arch vax out", "is not a known architecture"),
-            ("--generate man out", "cannot be used"),
-        ] {
-            let error = resolve(arguments).unwrap_err();
-            assert!(error.contains(why), "{arguments}: {error}");
-        }
-        assert!(resolve("--bootspec b --dry-run").is_ok());
-    }
-
-    #[test]
-    fn flags_become_settings() {
-        let settings = resolve("--bootspec 3=a --bootspec b --timeout menu-force --no-editor out");
-        let settings = settings.unwrap();
-        assert_eq!(settings.timeout, Timeout::MenuForce);
-        assert!(!settings.editor);
-        let Input::Bootspecs(documents) = settings.input else {
-            panic!("not documents");
-        };
-        assert_eq!(documents[0].number, Some(3));
-        assert_eq!(documents[1].path, Path::new("b"));
-        let settings = resolve("--kernel k --cmdline -x out").unwrap();
-        assert!(matches!(settings.input, Input::Kernel(kernel) if kernel.cmdline.as_str() == "-x"));
-    }
-}
+mod tests;

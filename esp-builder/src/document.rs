@@ -6,11 +6,8 @@
 //! names it. A document is looked at as plain JSON first, because the crate's
 //! errors do not say what is missing, and every value is checked on the way
 //! into our types: a document may come from anywhere.
-#![expect(clippy::disallowed_methods, reason = "`load` reads the document")]
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use bootloaders::{Arch, CommandLine, Line};
@@ -21,8 +18,12 @@ use serde_json::Value;
 use tree_manifest::TreePath;
 
 use crate::error::Error;
+use crate::source::read_at_most;
 
 mod shape;
+mod xen;
+
+pub use xen::Xen;
 
 /// The longest document, in bytes. Real ones have a few thousand; NixOS systems
 /// with hundreds of specialisations stay below one million.
@@ -48,6 +49,9 @@ pub struct System {
     pub arch: Arch,
     /// The system's directory.
     pub toplevel: PathBuf,
+    /// The first program; the directory that holds it is how a system is known
+    /// that is being activated.
+    pub init: PathBuf,
     /// The kernel.
     pub kernel: PathBuf,
     /// The initial RAM disk.
@@ -64,6 +68,8 @@ pub struct System {
     pub devicetree: Option<PathBuf>,
     /// `org.nixos.extra-initrd.v1`: initrds that are on the ESP already.
     pub extra_initrds: Vec<TreePath>,
+    /// `org.xenproject.bootspec.v2`: a hypervisor to start before the kernel.
+    pub xen: Option<Xen>,
 }
 
 /// Reads a document.
@@ -75,11 +81,7 @@ pub fn load(path: &Path) -> Result<Document, Error> {
         path: path.into(),
         source,
     };
-    let file = fs::File::open(path).map_err(read_error)?;
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read_error)?;
+    let bytes = read_at_most(path, LONGEST + 1).map_err(read_error)?;
     if bytes.len() as u64 > LONGEST {
         return Err(Error::Bootspec {
             path: path.into(),
@@ -103,21 +105,21 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
             hint: None,
         }
     }
 
-    fn with_hint(reason: impl Into<String>, hint: &'static str) -> Self {
+    pub(crate) fn with_hint(reason: impl Into<String>, hint: &'static str) -> Self {
         Self {
             reason: reason.into(),
             hint: Some(hint),
         }
     }
 
-    fn inside(mut self, what: &str) -> Self {
+    pub(crate) fn inside(mut self, what: &str) -> Self {
         self.reason = format!("{what}: {}", self.reason);
         self
     }
@@ -138,6 +140,22 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
     shape::check(&value)?;
     let document: BootJson = serde_json::from_value(value)
         .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))?;
+    from_boot_json(document)
+}
+
+/// Makes the document that a system lacks: NixOS writes one since 23.05. The
+/// `bootspec` crate knows how; it reads the system's files and follows their links
+/// on the host.
+///
+/// # Errors
+/// When something is missing that every system has, or as [`parse`].
+pub fn synthesize(toplevel: &Path) -> Result<Document, Refusal> {
+    let document =
+        BootJson::synthesize_latest(toplevel).map_err(|error| Refusal::new(error.to_string()))?;
+    from_boot_json(document)
+}
+
+fn from_boot_json(document: BootJson) -> Result<Document, Refusal> {
     let generation = GenerationV1::try_from(document.generation)
         .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))?;
     // The crate keeps them in hash order, which must not reach a message.
@@ -195,6 +213,7 @@ impl System {
             cmdline: command_line(&init, &spec.kernel_params)?,
             system: spec.system,
             toplevel: absolute("toplevel", spec.toplevel.0)?,
+            init,
             kernel: absolute("kernel", spec.kernel)?,
             initrd: spec
                 .initrd
@@ -212,6 +231,9 @@ impl System {
                 .iter()
                 .map(|path| extra_initrd(path))
                 .collect::<Result<_, _>>()?,
+            xen: extension::<Option<xen::Extension>>(extensions, xen::NAME)?
+                .map(Xen::try_from)
+                .transpose()?,
         })
     }
 }

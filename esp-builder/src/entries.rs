@@ -38,7 +38,7 @@ pub fn of_kernel(input: &KernelInput, sources: &mut Sources) -> Result<BootEntry
         what,
     };
     let kernel = sources.host_file(&input.kernel, need("kernel"))?;
-    let arch = kernel_arch(&kernel, &whose)?;
+    let arch = kernel_arch(&kernel, sources, &whose)?;
     if let Some(wanted) = input.arch.filter(|wanted| *wanted != arch) {
         return Err(wrong_architecture(&kernel, &whose, wanted.suffix(), arch));
     }
@@ -71,7 +71,7 @@ fn of_generation(
         what,
     };
     let kernel = sources.document_file(&system.kernel, need("kernel"))?;
-    let arch = kernel_arch(&kernel, &whose)?;
+    let arch = kernel_arch(&kernel, sources, &whose)?;
     if arch != system.arch {
         return Err(wrong_architecture(&kernel, &whose, &system.system, arch));
     }
@@ -112,7 +112,7 @@ fn version(generation: &Generation, settings: &Settings, whose: &str) -> Result<
     let mut parts = vec![format!("Generation {}", generation.id.number)];
     parts.extend(generation.system.label.as_ref().map(Line::to_string));
     let mut text = parts.join(" ");
-    if let Some(date) = &settings.date {
+    if let Some(date) = generation.date.as_ref().or(settings.date.as_ref()) {
         text = format!("{text}, built on {date}");
     }
     line(&text, whose, "version")
@@ -127,26 +127,44 @@ fn line(text: &str, whose: &str, what: &'static str) -> Result<Line, Error> {
 }
 
 /// What a kernel runs on, from its own head.
-fn kernel_arch(kernel: &BootFile, whose: &str) -> Result<Arch, Error> {
+fn kernel_arch(kernel: &BootFile, sources: &Sources, whose: &str) -> Result<Arch, Error> {
+    let image = sources.image(kernel);
+    if let Some(arch) = image
+        .filter(|image| image.efi_application)
+        .and_then(PeImage::arch)
+    {
+        return Ok(arch);
+    }
+    Err(not_bootable(kernel, image, whose))
+}
+
+/// Why firmware cannot start a kernel; its head is read again for the reason.
+fn not_bootable(kernel: &BootFile, image: Option<&PeImage>, whose: &str) -> Error {
     let path = &kernel.source;
-    let head = read_head(path).map_err(|source| {
-        let what = "kernel";
-        Need { whose, what }.missing(path, source)
-    })?;
-    let refuse = |reason: String| Error::NotBootable {
+    let head = match read_head(path) {
+        Ok(head) => head,
+        Err(source) => {
+            let what = "kernel";
+            return Need { whose, what }.missing(path, source);
+        }
+    };
+    let reason = match image {
+        Some(image) if image.efi_application => {
+            let machine = image.machine;
+            format!("PE machine type {machine:#06x} is none of UEFI's")
+        }
+        Some(_) => "its PE subsystem is another".to_owned(),
+        None => match PeImage::parse(&head) {
+            Err(error) => error.to_string(),
+            Ok(_) => "it changed while it was read".to_owned(),
+        },
+    };
+    Error::NotBootable {
         whose: whose.to_owned(),
         path: path.clone(),
         reason,
         is_linux: pe::is_linux(&head),
-    };
-    let image = PeImage::parse(&head).map_err(|error| refuse(error.to_string()))?;
-    if !image.efi_application {
-        return Err(refuse("its PE subsystem is another".to_owned()));
     }
-    image.arch().ok_or_else(|| {
-        let machine = image.machine;
-        refuse(format!("PE machine type {machine:#06x} is none of UEFI's"))
-    })
 }
 
 fn wrong_architecture(kernel: &BootFile, whose: &str, wanted: &str, found: Arch) -> Error {

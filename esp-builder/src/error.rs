@@ -30,15 +30,55 @@ pub enum Error {
         /// What is wrong with it.
         refusal: Refusal,
     },
-    /// No document was given.
-    #[error("there is no generation to boot")]
-    NoGenerations,
+    /// The document of a generation in a profile was read and refused.
+    #[error("{whose}: bootspec document `{}`: {refusal}", path.display())]
+    ProfileBootspec {
+        /// The generation, as a message names it.
+        whose: String,
+        /// The document.
+        path: PathBuf,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// A generation list could not be read.
+    #[error("generation list `{}` {}", path.display(), absence(source))]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A generation list was read and refused.
+    #[error("generation list `{}`: {refusal}", path.display())]
+    ListRefused {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// A directory of profiles could not be read.
+    #[error("directory of profiles `{}` {}", path.display(), absence(source))]
+    Profile {
+        /// The directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A path that names no profile.
+    #[error("`{}` names no profile", .0.display())]
+    NotAProfile(PathBuf),
+    /// There is nothing to boot.
+    #[error("no generation found: {}", found_nowhere(searched))]
+    NoGenerations {
+        /// What was searched.
+        searched: Vec<PathBuf>,
+    },
     /// Two documents claim one number.
-    #[error("generation {number} is both `{}` and `{}`", first.display(), second.display())]
+    #[error("{whose} is both `{}` and `{}`", first.display(), second.display())]
     DuplicateGeneration {
-        /// The number.
-        number: u64,
-        /// One document.
+        /// The generation, as a message names it.
+        whose: String,
+        /// One document or link.
         first: PathBuf,
         /// The other.
         second: PathBuf,
@@ -51,9 +91,12 @@ pub enum Error {
     NoSuchDefault {
         /// The choice.
         wanted: String,
-        /// What could have been chosen.
+        /// What could have been chosen, or the newest of it.
         known: Vec<String>,
     },
+    /// No generation is the system that should start by itself.
+    #[error("no generation has its init in `{}`", .0.display())]
+    NoSuchToplevel(PathBuf),
     /// A file that an entry needs could not be read.
     #[error("{whose}: {what} `{}` {}", path.display(), absence(source))]
     Missing {
@@ -248,19 +291,34 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Bootspec { refusal, .. } => return refusal.hint,
+            Self::Bootspec { refusal, .. } | Self::ListRefused { refusal, .. } => {
+                return refusal.hint;
+            }
+            Self::ProfileBootspec { .. } => {
+                "delete the generation: nix-env --profile PATH --delete-generations NUMBER"
+            }
             Self::Document { .. } => "name the boot.json of a NixOS system",
-            Self::NoGenerations => "give at least one --bootspec, or a --kernel",
+            Self::Profile { .. } | Self::NotAProfile(_) => {
+                "name a profile such as /nix/var/nix/profiles/system; with --root, one below it"
+            }
+            Self::NoGenerations { .. } => {
+                "give --bootspec, --generations or --profile with a generation, or a --kernel"
+            }
             Self::DuplicateGeneration { .. } => {
-                "number the documents: --bootspec NUMBER=PATH; without a number, one follows the last"
+                "in one profile each generation has its own number: --bootspec NUMBER=PATH, or \
+                 `number` in the list"
             }
             Self::NumberTooLarge(_) => "give the document a number: --bootspec NUMBER=PATH",
-            Self::NoSuchDefault { .. } => "choose NUMBER or NUMBER:SPECIALISATION from the list",
+            Self::NoSuchDefault { .. } => "choose [PROFILE/]NUMBER[:SPECIALISATION] from the list",
+            Self::NoSuchToplevel(_) => {
+                "add its generation to the profile first (nix-env --profile PATH --set TOPLEVEL), \
+                 or choose with --default"
+            }
             Self::Missing { source, .. } if is_absent(source) => {
                 "the store path may be garbage-collected: leave the generation out, or rebuild it; \
                  with a store elsewhere, use --root"
             }
-            Self::Missing { .. } | Self::Read { .. } => {
+            Self::Missing { .. } | Self::Read { .. } | Self::List { .. } => {
                 "it must be a regular file, and readable with the directories above it"
             }
             Self::Unfit { .. } | Self::NotForFat { .. } => {
@@ -309,6 +367,14 @@ fn is_absent(source: &io::Error) -> bool {
         source.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
+}
+
+fn found_nowhere(searched: &[PathBuf]) -> String {
+    if searched.is_empty() {
+        return "nothing to search was given".to_owned();
+    }
+    let places = searched.iter().map(|path| format!("`{}`", path.display()));
+    format!("searched {}", places.collect::<Vec<_>>().join(", "))
 }
 
 fn searched_places(searched: &[PathBuf]) -> String {

@@ -1,10 +1,11 @@
 //! Lays out EFI System Partition trees from bootspec documents (NixOS RFC 125).
 //!
-//! One straight line: documents are read and parsed ([`document`]), become a
-//! sorted set of generations ([`generation`]), then boot entries whose files were
-//! found ([`source`], [`entries`], [`loader`]), then a plan ([`mod@plan`]), which is a
-//! value made of recipes. Only [`apply`] writes, and it writes a directory that
-//! appears in one step, with a manifest beside the trees.
+//! One straight line: documents are found ([`generation_list`], [`profile`]), read
+//! and parsed ([`document`]), become a sorted set of generations ([`generation`]),
+//! then boot entries whose files were found ([`source`], [`entries`], [`loader`]),
+//! then a plan ([`mod@plan`]), which is a value made of recipes. Only [`apply`]
+//! writes, and it writes a directory that appears in one step, with a manifest
+//! beside the trees.
 //!
 //! The library prints nothing and reads no clock; what is worth telling without
 //! being an error is a [`Warning`].
@@ -14,9 +15,11 @@ pub mod document;
 pub mod entries;
 mod error;
 pub mod generation;
+pub mod generation_list;
 pub mod live;
 pub mod loader;
 pub mod plan;
+pub mod profile;
 mod publish;
 pub mod settings;
 pub mod source;
@@ -41,7 +44,7 @@ use crate::source::Sources;
 pub struct Planned {
     /// Every file of every tree.
     pub plan: TreePlan,
-    /// The menu, oldest generation first.
+    /// The menu: by profile, the oldest generation first.
     pub entries: Vec<BootEntry>,
     /// Which of the entries starts by itself.
     pub default: usize,
@@ -59,13 +62,14 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
     let mut sources = Sources::new(settings.root.as_deref(), &settings.store_dir)?;
     let mut warnings = Vec::new();
     let (entries, default, toplevel) = match &settings.input {
-        Input::Bootspecs(documents) => {
-            let generations = GenerationSet::load(documents)?;
-            warnings.extend(generations.warnings());
-            let default = generations.default_index(settings.default.as_ref())?;
-            let toplevel = generations.as_slice()[default].system.toplevel.clone();
+        Input::Generations(input) => {
+            let loaded = GenerationSet::load(input, settings.default.as_ref(), &sources)?;
+            warnings.extend(loaded.warnings);
+            let generations = loaded.generations;
+            let default = &generations.as_slice()[loaded.default];
+            let toplevel = default.system.toplevel.clone();
             let entries = entries::of_generations(&generations, settings, &mut sources)?;
-            (entries, default, Some(toplevel))
+            (entries, loaded.default, Some(toplevel))
         }
         Input::Kernel(kernel) => {
             let entry = entries::of_kernel(kernel, &mut sources)?;

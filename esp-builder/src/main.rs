@@ -86,6 +86,9 @@ fn generate(what: Generate) -> io::Result<()> {
     match what {
         Generate::Man => clap_mangen::Man::new(command).render(&mut stdout),
         Generate::Schema => stdout.write_all(tree_manifest::schema().as_bytes()),
+        Generate::GenerationsSchema => {
+            stdout.write_all(esp_builder::generation_list::schema().as_bytes())
+        }
         Generate::Bash | Generate::Zsh | Generate::Fish => {
             let shell = what.shell();
             // Into memory first: the generator panics when a write fails.

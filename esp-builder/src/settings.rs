@@ -4,11 +4,13 @@
 //! end up here.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use bootloaders::loader_conf::{ConsoleMode, Timeout};
 use bootloaders::{Arch, CommandLine, Line, MachineId};
+use tree_manifest::GenerationId;
 
 /// Where NixOS keeps its store.
 pub const STORE_DIR: &str = "/nix/store";
@@ -32,7 +34,8 @@ pub struct Settings {
     pub editor: bool,
     /// The menu's resolution.
     pub console_mode: Option<ConsoleMode>,
-    /// The entry that starts by itself; the newest generation without a choice.
+    /// The entry that starts by itself. Without a choice it is that of the generation
+    /// list, and without one there the newest generation of the system profile.
     pub default: Option<DefaultChoice>,
     /// The installation that the entries belong to.
     pub machine_id: Option<MachineId>,
@@ -69,10 +72,25 @@ impl Settings {
 /// What to boot.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// NixOS generations, each from its bootspec document.
-    Bootspecs(Vec<NumberedPath>),
+    /// NixOS generations.
+    Generations(GenerationInput),
     /// A kernel of any other system.
     Kernel(KernelInput),
+}
+
+/// Where generations are found; all of it together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GenerationInput {
+    /// Bootspec documents of the system profile; paths of the host.
+    pub bootspecs: Vec<NumberedPath>,
+    /// A generation list; a path of the host.
+    pub list: Option<PathBuf>,
+    /// Nix profiles: paths of the host, or paths inside the root. One that is named
+    /// `system` brings the profiles of `system-profiles` beside it.
+    pub profiles: Vec<PathBuf>,
+    /// How many generations of each profile are taken, the newest; all of them
+    /// without a limit.
+    pub limit: Option<NonZeroUsize>,
 }
 
 /// A bootspec document and the number of its generation.
@@ -118,19 +136,31 @@ pub struct KernelInput {
     pub arch: Option<Arch>,
 }
 
-/// A generation, or a specialisation of one: `NUMBER[:SPECIALISATION]`.
+/// What starts by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DefaultChoice {
-    /// The generation.
-    pub number: u64,
-    /// The specialisation of it.
-    pub specialisation: Option<String>,
+pub enum DefaultChoice {
+    /// A generation, or a specialisation of one.
+    ///
+    /// Its text form is `[PROFILE/]NUMBER[:SPECIALISATION]`; without a profile it is
+    /// the system profile. A text that starts with digits before its end or a `:`
+    /// names no profile, so that a specialisation may hold `/`.
+    Generation(GenerationId),
+    /// The last generation or specialisation whose `init` is in this directory: a
+    /// system that is being activated.
+    Toplevel(PathBuf),
 }
 
 impl fmt::Display for DefaultChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.number)?;
-        self.specialisation
+        let id = match self {
+            Self::Generation(id) => id,
+            Self::Toplevel(path) => return write!(f, "`{}`", path.display()),
+        };
+        if let Some(profile) = &id.profile {
+            write!(f, "{}/", profile.escape_debug())?;
+        }
+        write!(f, "{}", id.number)?;
+        id.specialisation
             .iter()
             .try_for_each(|name| write!(f, ":{}", name.escape_debug()))
     }
@@ -140,17 +170,25 @@ impl FromStr for DefaultChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, specialisation) = match text.split_once(':') {
+        let after_digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let has_profile = after_digits.len() == text.len()
+            || !(after_digits.is_empty() || after_digits.starts_with(':'));
+        let (profile, rest) = match text.split_once('/') {
+            Some((profile, rest)) if has_profile => (Some(profile.to_owned()), rest),
+            _ => (None, text),
+        };
+        let (number, specialisation) = match rest.split_once(':') {
             Some((number, name)) => (number, Some(name.to_owned())),
-            None => (text, None),
+            None => (rest, None),
         };
         let number = number
             .parse()
-            .map_err(|_| "expected NUMBER or NUMBER:SPECIALISATION".to_owned())?;
-        Ok(Self {
+            .map_err(|_| "expected [PROFILE/]NUMBER[:SPECIALISATION]".to_owned())?;
+        Ok(Self::Generation(GenerationId {
+            profile,
             number,
             specialisation,
-        })
+        }))
     }
 }
 
@@ -205,10 +243,28 @@ mod tests {
 
     #[test]
     fn choices_and_dates_have_one_form() {
-        for text in ["3", "3:gnome", "3:a:b"] {
-            assert_eq!(text.parse::<DefaultChoice>().unwrap().to_string(), text);
+        for (text, profile, specialisation) in [
+            ("3", None, None),
+            ("3:gnome", None, Some("gnome")),
+            ("3:a:b", None, Some("a:b")),
+            ("3:a/4", None, Some("a/4")),
+            ("work/3", Some("work"), None),
+            ("work/3:gnome", Some("work"), Some("gnome")),
+            ("7/3:a/b", Some("7"), Some("a/b")),
+            ("7x:y/3", Some("7x:y"), None),
+        ] {
+            let choice: DefaultChoice = text.parse().unwrap();
+            let id = GenerationId {
+                profile: profile.map(str::to_owned),
+                number: 3,
+                specialisation: specialisation.map(str::to_owned),
+            };
+            assert_eq!(choice, DefaultChoice::Generation(id), "{text}");
+            assert_eq!(choice.to_string(), text);
         }
-        assert!("gnome".parse::<DefaultChoice>().is_err());
+        for text in ["gnome", "", "work/", "work/gnome", "/", "-3", "work:3"] {
+            assert!(text.parse::<DefaultChoice>().is_err(), "{text}");
+        }
         assert!("2026-11-23".parse::<Date>().is_ok());
         for text in ["2026-1-23", "20261123", "2026-11-23\n", "2026/11/23"] {
             assert!(text.parse::<Date>().is_err(), "{text:?}");

@@ -132,6 +132,33 @@ mod tests {
     }
 
     #[test]
+    fn generations_are_chosen_as_on_the_command_line() {
+        let text = r#"
+            generations = "list.json"
+            profile = ["system", "/abs/work"]
+            limit = 10
+            toplevel = "result"
+        "#;
+        let file = parse(text).unwrap().relative_to(Path::new("/dir"));
+        let cli = Cli::parse_from(["esp-builder", "out"]);
+        let settings = cli.flags.or(file.clone()).resolve().unwrap();
+        let text = format!("{:?}\n{:?}", settings.input, settings.default);
+        insta::assert_snapshot!(text);
+        // One way to choose the default replaces another, as one input another.
+        let cli = Cli::parse_from([
+            "esp-builder",
+            "--default",
+            "work/3",
+            "--profile",
+            "p",
+            "out",
+        ]);
+        let settings = cli.flags.or(file).resolve().unwrap();
+        let text = format!("{:?}\n{:?}", settings.input, settings.default);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
     fn refusals_name_the_key() {
         for (text, why) in [
             (
@@ -144,6 +171,8 @@ mod tests {
             ("timeout = true", "expected text, found boolean"),
             ("bootloader = 'grub'", "expected `systemd-boot`"),
             ("xbootldr = 1", "expected a boolean"),
+            ("limit = -1", "expected usize"),
+            ("profile = 'p'", "expected a sequence"),
             ("title = \"a\\nb\"", "control character"),
             ("timeout = 1\ntimeout = 2", "duplicate key"),
             ("= 1", "TOML parse error at line 1"),

@@ -25,12 +25,23 @@ const DIRECTORY: &str = "EFI/nixos";
 const MOST_LINKS: usize = 40;
 
 /// Finds files of documents and of the host. What was found is remembered:
-/// generations share kernels.
+/// generations share kernels, and no head is read twice.
 #[derive(Debug)]
 pub struct Sources {
-    root: Option<PathBuf>,
+    root: Option<Root>,
     store_dir: PathBuf,
-    found: BTreeMap<PathBuf, BootFile>,
+    /// Documents' paths, links unresolved, and the files they lead to.
+    found: BTreeMap<PathBuf, PathBuf>,
+    /// The files by their host's path.
+    looked_at: BTreeMap<PathBuf, (BootFile, Option<PeImage>)>,
+}
+
+/// A directory that stands for the root directory.
+#[derive(Debug)]
+struct Root {
+    /// As the user wrote it, to recognise paths below it.
+    given: PathBuf,
+    canonical: PathBuf,
 }
 
 /// A regular file that was found.
@@ -59,17 +70,51 @@ impl Sources {
     /// # Errors
     /// When the root is not there.
     pub fn new(root: Option<&Path>, store_dir: &Path) -> Result<Self, Error> {
-        let canonical = |root: &Path| {
-            fs::canonicalize(root).map_err(|source| Error::Root {
-                path: root.into(),
+        let canonical = |given: &Path| {
+            let canonical = fs::canonicalize(given).map_err(|source| Error::Root {
+                path: given.into(),
                 source,
-            })
+            })?;
+            let given = given.into();
+            Ok(Root { given, canonical })
         };
+        let root = root.map(canonical).transpose()?;
         Ok(Self {
-            root: root.map(canonical).transpose()?,
+            // The host's own root moves nothing.
+            root: root.filter(|root| root.canonical != Path::new("/")),
             store_dir: store_dir.into(),
             found: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
         })
+    }
+
+    /// Whether paths are looked up elsewhere than on the host.
+    #[must_use]
+    pub fn is_relocated(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// A path that may be one of the host, as documents would name it: without the
+    /// root, when it is below it.
+    #[must_use]
+    pub fn inside(&self, path: &Path) -> PathBuf {
+        let roots = self.root.iter();
+        let inner = roots
+            .flat_map(|root| [&root.canonical, &root.given])
+            .find_map(|root| path.strip_prefix(root).ok());
+        inner.map_or_else(|| path.into(), |inner| Path::new("/").join(inner))
+    }
+
+    /// A path that a document names, without symbolic links; seen from inside the
+    /// root.
+    ///
+    /// # Errors
+    /// When it leads nowhere.
+    pub fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        match &self.root {
+            Some(root) => resolve_inside(&root.canonical, path),
+            None => fs::canonicalize(path),
+        }
     }
 
     /// Finds a file that a document names.
@@ -77,10 +122,7 @@ impl Sources {
     /// # Errors
     /// When it is not there, or is not a regular file.
     pub fn locate(&self, path: &Path) -> io::Result<Located> {
-        let inside = match &self.root {
-            Some(root) => resolve_inside(root, path)?,
-            None => fs::canonicalize(path)?,
-        };
+        let inside = self.resolve(path)?;
         located(self.on_host(&inside), inside)
     }
 
@@ -90,7 +132,7 @@ impl Sources {
     pub fn on_host(&self, path: &Path) -> PathBuf {
         self.root
             .as_ref()
-            .map_or_else(|| path.into(), |root| below(root, path))
+            .map_or_else(|| path.into(), |root| below(&root.canonical, path))
     }
 
     /// A file that a document names, as it will be on the boot partition.
@@ -98,15 +140,15 @@ impl Sources {
     /// # Errors
     /// When it cannot be read, or when its name or size does not fit.
     pub fn document_file(&mut self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
-        if let Some(known) = self.found.get(path) {
-            return Ok(known.clone());
+        let known = self.found.get(path);
+        if let Some((file, _)) = known.and_then(|host| self.looked_at.get(host)) {
+            return Ok(file.clone());
         }
         let located = self
             .locate(path)
             .map_err(|source| need.missing(&self.on_host(path), source))?;
-        let file = self.boot_file(located, need)?;
-        self.found.insert(path.into(), file.clone());
-        Ok(file)
+        self.found.insert(path.into(), located.host.clone());
+        self.boot_file(located, need)
     }
 
     /// A file of the host, as it will be on the boot partition. When it is inside the
@@ -114,29 +156,38 @@ impl Sources {
     ///
     /// # Errors
     /// As [`Sources::document_file`].
-    pub fn host_file(&self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
+    pub fn host_file(&mut self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
         let found = fs::canonicalize(path).and_then(|host| {
-            let inside = self
-                .root
-                .as_ref()
-                .and_then(|root| host.strip_prefix(root).ok());
-            let inside = inside.map_or_else(|| host.clone(), |inner| Path::new("/").join(inner));
+            let inside = self.inside(&host);
             located(host, inside)
         });
         self.boot_file(found.map_err(|source| need.missing(path, source))?, need)
     }
 
-    fn boot_file(&self, located: Located, need: Need<'_>) -> Result<BootFile, Error> {
+    /// What the head of a file says that was found before; `None` when it is not a
+    /// PE image.
+    #[must_use]
+    pub fn image(&self, file: &BootFile) -> Option<&PeImage> {
+        let (_, image) = self.looked_at.get(&file.source)?;
+        image.as_ref()
+    }
+
+    fn boot_file(&mut self, located: Located, need: Need<'_>) -> Result<BootFile, Error> {
+        if let Some((file, _)) = self.looked_at.get(&located.host) {
+            return Ok(file.clone());
+        }
         let path = self.tree_path(&located, need)?;
-        let signature = read_head(&located.host)
-            .map(|head| PeImage::parse(&head).ok().map(|image| image.signature))
-            .map_err(|source| need.missing(&located.host, source))?;
-        Ok(BootFile {
-            source: located.host,
+        let head =
+            read_head(&located.host).map_err(|source| need.missing(&located.host, source))?;
+        let image = PeImage::parse(&head).ok();
+        let file = BootFile {
+            source: located.host.clone(),
             path,
             size: located.size,
-            signature,
-        })
+            signature: image.as_ref().map(|image| image.signature),
+        };
+        self.looked_at.insert(located.host, (file.clone(), image));
+        Ok(file)
     }
 
     /// Names a file after its store path, or after its content: no two contents

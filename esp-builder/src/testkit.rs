@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tree_manifest::Sha256;
 
-use crate::settings::{Input, NumberedPath, Settings};
+use crate::error::Error;
+use crate::settings::{GenerationInput, Input, NumberedPath, Settings};
 
 /// The x64 machine type of a PE image.
 pub(crate) const X64: u16 = 0x8664;
@@ -78,15 +79,31 @@ impl Kit {
         });
         Settings {
             root: Some(self.root().into()),
-            ..Settings::new(Input::Bootspecs(documents.collect()))
+            ..Settings::new(Input::Generations(GenerationInput {
+                bootspecs: documents.collect(),
+                ..GenerationInput::default()
+            }))
         }
     }
 
     /// A text with the kit's directory replaced, to be compared.
     pub(crate) fn anonymous(&self, text: &str) -> String {
         let canonical = fs::canonicalize(self.root()).unwrap();
-        text.replace(canonical.to_str().unwrap(), "ROOT")
+        let text = text.replace(canonical.to_str().unwrap(), "ROOT");
+        text.replace(self.root().to_str().unwrap(), "ROOT")
     }
+}
+
+/// An error as the program prints it.
+pub(crate) fn describe_error(kit: &Kit, error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes = causes.map(|cause| format!("  caused by: {cause}\n"));
+    let hint = error.hint().map(|hint| format!("hint: {hint}\n"));
+    let text: String = std::iter::once(format!("error: {error}\n"))
+        .chain(causes)
+        .chain(hint)
+        .collect();
+    kit.anonymous(&text)
 }
 
 /// A bootspec document of the kit's first system.

@@ -10,9 +10,9 @@ use tree_manifest::{Entry, Manifest, Role, Source, check};
 
 use crate::apply::{Content, apply, check_output};
 use crate::plan::{Recipe, TreePlan};
-use crate::settings::{Input, KernelInput, NumberedPath};
-use crate::testkit::{AA64, Kit, X64, document, pe, with, with_extension};
-use crate::{Error, Settings, plan};
+use crate::settings::{GenerationInput, Input, KernelInput, NumberedPath};
+use crate::testkit::{AA64, Kit, X64, describe_error, document, pe, with, with_extension};
+use crate::{Settings, plan};
 
 fn quiet(_: u64) {}
 
@@ -38,23 +38,11 @@ fn dump(kit: &Kit, plan: &TreePlan) -> String {
     kit.anonymous(&lines.join("\n"))
 }
 
-/// An error as the program prints it.
-fn describe(kit: &Kit, error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let causes = causes.map(|cause| format!("  caused by: {cause}\n"));
-    let hint = error.hint().map(|hint| format!("hint: {hint}\n"));
-    let text: String = std::iter::once(format!("error: {error}\n"))
-        .chain(causes)
-        .chain(hint)
-        .collect();
-    kit.anonymous(&text)
-}
-
 /// What each of the settings is refused with.
 fn refusals(kit: &Kit, cases: &[Settings]) -> String {
     let errors = cases
         .iter()
-        .map(|settings| describe(kit, &plan(settings).unwrap_err()));
+        .map(|settings| describe_error(kit, &plan(settings).unwrap_err()));
     errors.collect::<Vec<_>>().join("\n")
 }
 
@@ -174,9 +162,15 @@ fn choices_that_do_not_fit_are_refused_with_what_to_do() {
     let mut cases = vec![plain(), plain()];
     cases[0].default = Some("1:kde".parse().unwrap());
     cases[1].root = Some("/none".into());
+    let documents = |bootspecs| {
+        Input::Generations(GenerationInput {
+            bootspecs,
+            ..GenerationInput::default()
+        })
+    };
     let inputs = [
-        Input::Bootspecs(vec![twice.clone(), twice]),
-        Input::Bootspecs(Vec::new()),
+        documents(vec![twice.clone(), twice]),
+        documents(Vec::new()),
         Input::Kernel(kernel),
     ];
     cases.extend(inputs.map(|input| Settings { input, ..plain() }));
@@ -190,7 +184,7 @@ fn names_that_fat_takes_for_one_are_refused_with_both_origins() {
     value["org.nixos.specialisation.v1"]["Gnome"] = document();
     value["org.nixos.specialisation.v1"]["gnome"] = document();
     let error = plan(&kit.settings(&[value])).unwrap_err();
-    insta::assert_snapshot!(describe(&kit, &error), @r"
+    insta::assert_snapshot!(describe_error(&kit, &error), @r"
     error: tree `esp`: `loader/entries/nixos-generation-1-specialisation-Gnome.conf` (generation 1 (`Gnome`)) and `loader/entries/nixos-generation-1-specialisation-gnome.conf` (generation 1 (`gnome`)) want one place
     hint: rename one of the two at its source; FAT ignores case
     ");
@@ -335,7 +329,7 @@ fn nothing_is_left_and_nothing_is_lost_after_an_error() {
     let out = kit.root().join("out");
     let before = fs::read(out.join("manifest.json")).unwrap();
     let error = apply(&planned.plan, &out, Content::Copied, &quiet).unwrap_err();
-    insta::assert_snapshot!(describe(&kit, &error), @r"
+    insta::assert_snapshot!(describe_error(&kit, &error), @r"
     error: `ROOT/nix/store/i1-initrd/initrd` changed while it was read: 14 bytes instead of 8
     hint: run again when nothing writes to the file
     ");

@@ -21,6 +21,30 @@ pub enum Warning {
         /// The specialisation, as a message names it.
         whose: String,
     },
+    /// A generation that is passed over.
+    Skipped {
+        /// The generation, as a message names it.
+        whose: String,
+        /// Its link.
+        link: String,
+        /// Why.
+        reason: String,
+    },
+    /// A profile that was asked for and has no links.
+    EmptyProfile {
+        /// The profile.
+        path: String,
+    },
+    /// The default is kept although the limit leaves it out.
+    BeyondLimit {
+        /// The generation, as a message names it.
+        whose: String,
+    },
+    /// The entry starts the kernel without its hypervisor.
+    Xen {
+        /// The generation, as a message names it.
+        whose: String,
+    },
     /// The kernel will drop the end of its command line.
     LongCommandLine {
         /// The entry, as a message names it.
@@ -66,6 +90,19 @@ impl fmt::Display for Warning {
             Self::NestedSpecialisations { whose } => {
                 write!(f, "{whose}: its own specialisations get no entries")
             }
+            Self::Skipped {
+                whose,
+                link,
+                reason,
+            } => write!(f, "{whose} is left out: `{link}` {reason}"),
+            Self::EmptyProfile { path } => write!(f, "profile `{path}` has no generations"),
+            Self::BeyondLimit { whose } => {
+                write!(f, "{whose} is kept beyond the limit: it is the default")
+            }
+            Self::Xen { whose } => write!(
+                f,
+                "{whose}: its entry starts Linux without the Xen hypervisor"
+            ),
             Self::LongCommandLine {
                 whose,
                 length,

@@ -1,3 +1,7 @@
+#![expect(clippy::disallowed_methods, reason = "tests make their own inputs")]
+
+use std::fs;
+
 use serde_json::json;
 
 use super::*;
@@ -17,6 +21,12 @@ fn takes_what_it_knows_and_tolerates_the_rest() {
         "later": true,
     });
     value["org.nixos.extra-initrd.v1"] = json!({ "paths": ["/EFI/extra.img", "b.img"] });
+    value["org.xenproject.bootspec.v2"] = json!({
+        "efiPath": "/nix/store/x1-xen/boot/xen.efi",
+        "multibootPath": "/nix/store/x1-xen/boot/xen",
+        "params": ["dom0_mem=4G", "ucode=scan"],
+        "version": "4.20.1",
+    });
     value["org.nixos.specialisation.v1"]["gnome"] = document();
     value["org.nixos.specialisation.v1"]["gnome"]["org.nixos.systemd-boot"] =
         json!({ "sortKey": "z_last" });
@@ -94,6 +104,10 @@ fn refusals_name_the_key_and_the_way_out() {
         extension("org.nixos.extra-initrd.v1", json!({ "paths": ["../x"] })),
         extension("org.nixos.extra-initrd.v1", json!({ "paths": ["/a\nb"] })),
         extension("org.nixos.extra-initrd.v1", json!({ "paths": ["/a:b"] })),
+        extension("org.xenproject.bootspec.v2", json!("xen.efi")),
+        extension("org.xenproject.bootspec.v2", json!({ "efiPath": "x" })),
+        extension("org.xenproject.bootspec.v2", json!({ "params": ["a\nb"] })),
+        extension("org.xenproject.bootspec.v2", json!({ "version": "a\nb" })),
     ];
     let lines = refused.iter().flat_map(|document| {
         let refusal = parse_value(document).unwrap_err();

@@ -48,8 +48,8 @@ fn plan_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
         })
         .collect();
     let mut settings: Settings = kit.settings(&documents);
-    if let crate::settings::Input::Bootspecs(documents) = &mut settings.input {
-        for (document, number) in documents.iter_mut().zip(numbers) {
+    if let crate::settings::Input::Generations(input) = &mut settings.input {
+        for (document, number) in input.bootspecs.iter_mut().zip(numbers) {
             document.number = Some(*number);
         }
     }

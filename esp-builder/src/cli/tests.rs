@@ -1,0 +1,94 @@
+use std::num::NonZeroUsize;
+
+use super::*;
+use clap::CommandFactory;
+
+fn resolve(arguments: &str) -> Result<Settings, String> {
+    let arguments = std::iter::once("esp-builder").chain(arguments.split_whitespace());
+    let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
+    cli.flags.resolve().map_err(|failure| failure.to_string())
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    let help = Cli::command().render_help().to_string();
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn flags_that_do_not_go_together_are_usage_errors() {
+    for (arguments, why) in [
+        ("out", "nothing to boot"),
+        ("--bootspec b", "<OUT>"),
+        ("--bootspec b --kernel k out", "exclude each other"),
+        ("--bootspec b --cmdline x out", "--cmdline needs --kernel"),
+        ("--initrd i out", "nothing to boot"),
+        ("--kernel k --default 1 out", "--kernel has none"),
+        (
+            "--bootspec b --bootloader grub out",
+            "[possible values: systemd-boot]",
+        ),
+        ("--bootspec b --layout uki out", "[possible values: type1]"),
+        ("--bootspec b --timeout never out", "`never` is not seconds"),
+        ("--bootspec b --machine-id 1 out", "is not a machine ID"),
+        (
+            "--bootspec b --default gnome out",
+            "expected [PROFILE/]NUMBER",
+        ),
+        ("--profile p --kernel k out", "exclude each other"),
+        ("--generations l --title x out", "--title needs --kernel"),
+        ("--kernel k --toplevel t out", "--kernel has none"),
+        ("--kernel k --limit 1 out", "--kernel has none"),
+        ("--bootspec b --limit -1 out", "unexpected argument"),
+        ("--bootspec b --limit many out", "invalid digit"),
+        (
+            "--bootspec b --default 1 --toplevel t out",
+            "cannot be used with",
+        ),
+        ("--toplevel t out", "nothing to boot"),
+        ("--bootspec b --date today out", "expected YYYY-MM-DD"),
+        ("--kernel k --arch vax out", "is not a known architecture"),
+        ("--generate man out", "cannot be used"),
+    ] {
+        let error = resolve(arguments).unwrap_err();
+        assert!(error.contains(why), "{arguments}: {error}");
+    }
+    assert!(resolve("--bootspec b --dry-run").is_ok());
+}
+
+#[test]
+fn flags_become_settings() {
+    let settings = resolve("--bootspec 3=a --bootspec b --timeout menu-force --no-editor out");
+    let settings = settings.unwrap();
+    assert_eq!(settings.timeout, Timeout::MenuForce);
+    assert!(!settings.editor);
+    let Input::Generations(input) = settings.input else {
+        panic!("not generations");
+    };
+    assert_eq!(input.bootspecs[0].number, Some(3));
+    assert_eq!(input.bootspecs[1].path, Path::new("b"));
+    assert_eq!(input.limit, None);
+    let settings = resolve("--profile p --profile q --generations l --limit 7 --toplevel t out");
+    let settings = settings.unwrap();
+    let expected = GenerationInput {
+        list: Some("l".into()),
+        profiles: vec!["p".into(), "q".into()],
+        limit: NonZeroUsize::new(7),
+        ..GenerationInput::default()
+    };
+    assert!(matches!(settings.input, Input::Generations(input) if input == expected));
+    assert_eq!(settings.default, Some(DefaultChoice::Toplevel("t".into())));
+    let settings = resolve("--bootspec b --limit 0 out").unwrap();
+    assert!(matches!(settings.input, Input::Generations(input) if input.limit.is_none()));
+    let settings = resolve("--kernel k --cmdline -x out").unwrap();
+    assert!(matches!(settings.input, Input::Kernel(kernel) if kernel.cmdline.as_str() == "-x"));
+}
