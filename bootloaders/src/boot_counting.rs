@@ -27,7 +27,6 @@ const LARGEST: u32 = i32::MAX.unsigned_abs();
 pub struct EntryFileName {
     stem: String,
     counter: Option<Counter>,
-    /// `.conf` or `.efi`, as it is spelled.
     suffix: String,
 }
 
@@ -68,6 +67,12 @@ impl EntryFileName {
     #[must_use]
     pub fn stem(&self) -> &str {
         &self.stem
+    }
+
+    /// `.conf` or `.efi`, as it is spelled.
+    #[must_use]
+    pub fn suffix(&self) -> &str {
+        &self.suffix
     }
 
     /// The counter.

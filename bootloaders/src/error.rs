@@ -44,6 +44,16 @@ pub enum Error {
         /// What is wrong with the value.
         source: Box<Error>,
     },
+    /// An entry or file of a user's that cannot be.
+    #[error("extra {what} `{}`: {reason}", shorten(name))]
+    Extra {
+        /// What it was to be.
+        what: &'static str,
+        /// Its name or path as given.
+        name: String,
+        /// The rule it breaks.
+        reason: String,
+    },
     /// Bytes that are not a PE image.
     #[error("{field} at offset {offset:#x} {reason}")]
     Pe {
