@@ -17,6 +17,11 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::settings_file::{value, values};
 
+pub(crate) mod live;
+
+/// Where NixOS keeps the links of its generations.
+const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
+
 const EXAMPLES: &str = "\
 Examples:
   esp-builder --bootspec /run/current-system/boot.json out/
@@ -25,11 +30,14 @@ Examples:
   esp-builder --generations list.json out/
   esp-builder --root /mnt --bootspec /mnt/etc/boot.json --by-reference out/
   esp-builder --kernel bzImage --initrd initrd --cmdline root=/dev/vda2 out/
+  esp-builder plan --esp /boot
+  esp-builder install --esp /boot /run/current-system
 
 The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
 beside it, which compose turns into a disk image.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit or
+`verify` found damage.";
 
 /// Lays out EFI System Partition trees from bootspec documents
 #[derive(Debug, Parser)]
@@ -40,9 +48,10 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
        esp-builder [OPTIONS] --generations FILE OUT
        esp-builder [OPTIONS] --kernel FILE OUT"
 )]
-// Commands such as `install` will stand beside this form, not below its flags.
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<live::LiveCommand>,
     #[command(flatten)]
     pub(crate) flags: Flags,
     /// Read flags from a TOML file; those on the command line win
@@ -257,6 +266,39 @@ impl Flags {
             xbootldr: self.xbootldr || file.xbootldr,
             by_reference: self.by_reference || file.by_reference,
         }
+    }
+
+    /// These flags as `install` takes them: a toplevel is the default, the system
+    /// profile is what there is to boot, and a partition given is one used.
+    ///
+    /// # Errors
+    /// When a default is chosen twice.
+    pub(crate) fn for_install(
+        mut self,
+        toplevel: Option<&Path>,
+        has_xbootldr: bool,
+    ) -> Result<Self, Failure> {
+        if toplevel.is_some() && (self.default.is_some() || self.toplevel.is_some()) {
+            return Err(usage(
+                "TOPLEVEL is the default: --default and --toplevel name another",
+            ));
+        }
+        self.toplevel = toplevel.map(Path::to_owned).or(self.toplevel);
+        if !self.names_generations() && self.kernel.is_none() {
+            self.profile = vec![SYSTEM_PROFILE.into()];
+        }
+        self.xbootldr |= has_xbootldr;
+        Ok(self)
+    }
+
+    /// Where the system is that these flags install.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// Takes an ID of the installation where none is chosen.
+    pub(crate) fn default_machine_id(&mut self, found: Option<MachineId>) {
+        self.machine_id = self.machine_id.take().or(found);
     }
 
     /// These flags with every relative path below a directory.

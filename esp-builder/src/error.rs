@@ -258,6 +258,9 @@ pub enum Error {
     /// A partition that the plan has files for is not given.
     #[error("no `{0}` partition is given")]
     NoMount(Role),
+    /// Another process installs to the same partition.
+    #[error("another installation to `{}` is under way", .0.display())]
+    Busy(PathBuf),
     /// A directory that is not a mounted boot partition.
     #[error("`{}` {what}", path.display())]
     NotABootPartition {
@@ -343,12 +346,20 @@ impl Error {
             Self::OutputExists { .. } => {
                 "name a new or empty directory; only an earlier result is replaced"
             }
+            _ => return self.live_hint(),
+        })
+    }
+
+    /// The hints of errors that boot partitions in use bring with them.
+    fn live_hint(&self) -> Option<&'static str> {
+        Some(match self {
             Self::NoMount(_) => "name its mount point",
+            Self::Busy(_) => "run again when it has ended",
             Self::NotABootPartition { .. } => {
                 "mount the partition there, or say --no-mount-check if it is right as it is"
             }
             Self::NoSpace { .. } => "keep fewer generations: --limit N",
-            Self::Manifest(_) => return None,
+            _ => return None,
         })
     }
 }

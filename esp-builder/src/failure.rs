@@ -30,6 +30,21 @@ pub(crate) enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// Nothing is known of a partition.
+    #[error(
+        "nothing was written down of `{}`{}",
+        esp.display(),
+        damage.as_ref().map(|damage| format!(": {damage}")).unwrap_or_default()
+    )]
+    NoState {
+        /// The ESP.
+        esp: PathBuf,
+        /// Why what is there cannot be read, if something is.
+        damage: Option<String>,
+    },
+    /// A file that was not written down.
+    #[error("`{}` is none of ours", .0.escape_debug())]
+    NotOurs(String),
     /// Standard output could not be written.
     #[error("cannot write standard output")]
     Output(#[source] io::Error),
@@ -42,6 +57,8 @@ impl Failure {
             Self::Build(error) => error.hint(),
             Self::SettingsRead { .. } => Some("check that the file exists and is readable"),
             Self::Settings { .. } => Some("the keys are the flags of --help, without the dashes"),
+            Self::NoState { .. } => Some("run `esp-builder install` first"),
+            Self::NotOurs(_) => Some("name a path of the partition, such as /EFI/nixos/…"),
             Self::Usage(_) | Self::Output(_) => None,
         }
     }

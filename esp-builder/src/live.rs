@@ -16,8 +16,10 @@ pub mod execute;
 pub mod install;
 pub mod inventory;
 pub mod known;
+pub mod lock;
 pub mod mount;
 pub mod space;
+pub mod status;
 pub mod steps;
 pub mod verify;
 

@@ -1,6 +1,7 @@
 //! The `esp-builder` program.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit or
+//! `verify` found damage.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use esp_builder::apply::{self, Content};
 
 mod cli;
 mod failure;
+mod installer;
+mod live_report;
 mod report;
 mod settings_file;
 
@@ -17,8 +20,13 @@ use cli::{Cli, Generate};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let mut cli = Cli::parse();
+    let result = match cli.command.take() {
+        Some(command) => installer::run(command),
+        None => run(&cli).map(|()| ExitCode::SUCCESS),
+    };
+    match result {
+        Ok(code) => code,
         // A reader that has seen enough, such as `head`, is no failure.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS

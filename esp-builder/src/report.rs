@@ -47,6 +47,11 @@ pub(crate) fn warnings(warnings: &[Warning]) {
     }
 }
 
+/// Prints a warning.
+pub(crate) fn warning(text: &str) {
+    eprintln!("warning: {text}");
+}
+
 /// A progress bar over bytes; hidden unless somebody looks.
 pub(crate) fn bar(total: u64, hidden: bool) -> ProgressBar {
     if hidden || !io::stderr().is_terminal() {

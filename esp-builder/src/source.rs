@@ -30,10 +30,11 @@ const MOST_LINKS: usize = 40;
 pub struct Sources {
     root: Option<Root>,
     store_dir: PathBuf,
-    /// Documents' paths, links unresolved, and the files they lead to.
-    found: BTreeMap<PathBuf, PathBuf>,
+    /// Documents' paths, links unresolved, and the files they lead to. As keys, paths
+    /// are compared byte by byte: store paths differ late.
+    found: BTreeMap<OsString, OsString>,
     /// The files by their host's path.
-    looked_at: BTreeMap<PathBuf, (BootFile, Option<PeImage>)>,
+    looked_at: BTreeMap<OsString, (BootFile, Option<PeImage>)>,
 }
 
 /// A directory that stands for the root directory.
@@ -140,14 +141,14 @@ impl Sources {
     /// # Errors
     /// When it cannot be read, or when its name or size does not fit.
     pub fn document_file(&mut self, path: &Path, need: Need<'_>) -> Result<BootFile, Error> {
-        let known = self.found.get(path);
+        let known = self.found.get(path.as_os_str());
         if let Some((file, _)) = known.and_then(|host| self.looked_at.get(host)) {
             return Ok(file.clone());
         }
         let located = self
             .locate(path)
             .map_err(|source| need.missing(&self.on_host(path), source))?;
-        self.found.insert(path.into(), located.host.clone());
+        self.found.insert(path.into(), located.host.clone().into());
         self.boot_file(located, need)
     }
 
@@ -168,25 +169,25 @@ impl Sources {
     /// PE image.
     #[must_use]
     pub fn image(&self, file: &BootFile) -> Option<&PeImage> {
-        let (_, image) = self.looked_at.get(&file.source)?;
+        let (_, image) = self.looked_at.get(file.source.as_os_str())?;
         image.as_ref()
     }
 
     fn boot_file(&mut self, located: Located, need: Need<'_>) -> Result<BootFile, Error> {
-        if let Some((file, _)) = self.looked_at.get(&located.host) {
+        if let Some((file, _)) = self.looked_at.get(located.host.as_os_str()) {
             return Ok(file.clone());
         }
         let path = self.tree_path(&located, need)?;
-        let head =
-            read_head(&located.host).map_err(|source| need.missing(&located.host, source))?;
-        let image = PeImage::parse(&head).ok();
+        let image =
+            read_image(&located.host).map_err(|source| need.missing(&located.host, source))?;
         let file = BootFile {
             source: located.host.clone(),
             path,
             size: located.size,
             signature: image.as_ref().map(|image| image.signature),
         };
-        self.looked_at.insert(located.host, (file.clone(), image));
+        self.looked_at
+            .insert(located.host.into(), (file.clone(), image));
         Ok(file)
     }
 
@@ -243,9 +244,21 @@ pub fn read_head(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read.
 pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    let file = fs::File::open(path)?;
+    // The length saves reads; a file may have none, or another soon.
+    let length = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What the head of a file says, when it is a PE image. Of others, such as initrds,
+/// no more than the signature is read.
+fn read_image(path: &Path) -> io::Result<Option<PeImage>> {
+    if read_at_most(path, 2)? != b"MZ" {
+        return Ok(None);
+    }
+    Ok(PeImage::parse(&read_head(path)?).ok())
 }
 
 /// The first half of a digest: 128 bits are enough to tell any two files apart.

@@ -63,6 +63,13 @@ impl Kit {
         fs::write(path, content).unwrap();
     }
 
+    /// Makes a symbolic link, and the directories above it.
+    pub fn link(&self, target: &str, name: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+    }
+
     /// Writes `image.toml`: a section `[image]` with a seed and these keys, then
     /// these partitions.
     pub fn describe(&self, image: &str, partitions: &str) {

@@ -33,5 +33,8 @@ mod refusals;
 /// `inspect`, `ls`, `cat`, `extract`, `verify`.
 mod looking;
 
+/// `esp-builder install` and its kin, on a directory in place of a partition.
+mod live;
+
 /// Both stages, and then the machine.
 mod boots;

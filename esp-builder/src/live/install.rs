@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use bootloaders::boot_counting::{Counter, EntryFileName};
+use bootloaders::loader_conf::LoaderConf;
 use tree_manifest::{ByteSize, Role, Sha256, TreePath, fat};
 
 use super::changes::{Action, Change, Known, Place, changes};
@@ -142,22 +144,18 @@ fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, kn
 
 /// The entries that a loader.conf names as what boots.
 fn defaults(conf: &str) -> impl Iterator<Item = String> {
-    let values = conf.lines().filter_map(|line| {
-        let (key, value) = line.trim().split_once([' ', '\t'])?;
-        matches!(key, "default" | "preferred").then(|| value.trim().to_owned())
-    });
-    values.collect::<Vec<_>>().into_iter()
+    let conf = LoaderConf::parse(conf).conf;
+    let named = conf.preferred.into_iter().chain(conf.default);
+    named.map(|name| name.as_str().to_owned())
 }
 
 /// The name of an entry file without its counter, and how many tries are left.
 pub(crate) fn without_counter(name: &str) -> (String, Option<u32>) {
-    let counted = name.strip_suffix(".conf").and_then(|stem| {
-        let (stem, counter) = stem.rsplit_once('+')?;
-        let left = counter.split_once('-').map_or(counter, |(left, _)| left);
-        Some((format!("{stem}.conf"), left.parse().ok()?))
-    });
-    match counted {
-        Some((id, left)) => (id, Some(left)),
+    match EntryFileName::parse(name) {
+        Some(parsed) => (
+            parsed.id().as_str().to_owned(),
+            parsed.counter().map(Counter::left),
+        ),
         None => (name.to_owned(), None),
     }
 }

@@ -1,0 +1,85 @@
+//! The commands that work on boot partitions in use.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Flags;
+
+/// What can be done to, and learnt of, boot partitions in use.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LiveCommand {
+    /// Install or update the boot loader, its menu and all it needs
+    Install(InstallArgs),
+    /// Show what `install` would do, and whether it fits
+    Plan(InstallArgs),
+    /// Compare a partition with what was written down of it
+    Verify(PartitionArgs),
+    /// Restore damaged and missing files from their sources
+    Repair(RepairArgs),
+    /// Say which generations need a file
+    Explain {
+        /// The file, as in `/EFI/nixos/…`
+        path: String,
+        #[command(flatten)]
+        partition: PartitionArgs,
+    },
+    /// List the menu with sizes and counters
+    Status(PartitionArgs),
+}
+
+/// The partitions, and how the result is printed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PartitionArgs {
+    /// Where the ESP is mounted; repeatable for mirrors
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) esp: Vec<PathBuf>,
+    /// Where the XBOOTLDR partition is mounted, if there is one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) boot: Option<PathBuf>,
+    /// Do not ask whether they are mounted FAT file systems
+    #[arg(long)]
+    pub(crate) no_mount_check: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) partition: PartitionArgs,
+    /// Show what would be written and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
+pub(crate) struct InstallArgs {
+    /// The system that becomes the default: a toplevel, as NixOS activates it
+    #[arg(value_name = "TOPLEVEL")]
+    pub(crate) activated: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) partition: PartitionArgs,
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+    /// Read flags from a TOML file; those on the command line win
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Show what would be written and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print nothing but warnings and errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Replace the boot loader's own files even if they are as new
+    #[arg(long)]
+    pub(crate) reinstall: bool,
+    /// Where the kernel shows EFI variables
+    #[arg(long, value_name = "DIR", default_value = esp_builder::live::booted::EFIVARS)]
+    pub(crate) efivars: PathBuf,
+    /// Leave EFI variables alone, as this release does in any case
+    #[arg(long)]
+    pub(crate) no_variables: bool,
+}
