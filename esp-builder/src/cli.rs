@@ -2,11 +2,11 @@
 //!
 //! clap's types end here; the library is handed a [`Settings`].
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use bootloaders::loader_conf::{ConsoleMode, Timeout};
-use bootloaders::{Arch, CommandLine, Line, MachineId};
+use bootloaders::loader_conf::{ConsoleMode, LoaderConf, Timeout};
+use bootloaders::{Arch, CommandLine, EntryNaming, Line, MachineId};
 use clap::{Args, Parser, ValueEnum};
 use clap_complete::Shell;
 use esp_builder::settings::{
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::settings_file::{value, values};
 
 pub(crate) mod live;
+mod merge;
 
 /// Where NixOS keeps the links of its generations.
 const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
@@ -159,6 +160,15 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TIME", help_heading = "Boot loader")]
     #[serde(deserialize_with = "value")]
     timeout: Option<Timeout>,
+    /// Any other setting of loader.conf; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Boot loader")]
+    set: Vec<String>,
+    /// What the file names of entries are made of [default: generation]
+    #[arg(long, value_name = "WHAT", help_heading = "Boot loader")]
+    entry_names: Option<EntryNames>,
+    /// Try a new entry so often before it counts as bad [default: for ever]
+    #[arg(long, value_name = "COUNT", help_heading = "Boot loader")]
+    tries: Option<NonZeroU16>,
     /// Forbid editing of command lines in the menu
     #[arg(long, help_heading = "Boot loader")]
     no_editor: bool,
@@ -211,6 +221,16 @@ enum BootLoader {
     SystemdBoot,
 }
 
+/// What file names of entries can be made of.
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EntryNames {
+    /// Profile, number and specialisation
+    Generation,
+    /// The entry's text: another text is another entry, which is tried anew
+    Content,
+}
+
 /// The ways to store entries that can be asked for.
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -219,55 +239,6 @@ enum Layout {
 }
 
 impl Flags {
-    /// These flags, and those of a file where these are silent.
-    pub(crate) fn or(self, file: Self) -> Self {
-        let list = |own: Vec<PathBuf>, other| if own.is_empty() { other } else { own };
-        // What to boot and what starts by itself: the command line replaces the
-        // file's choice, however either is made.
-        let own_input = self.names_generations() || self.kernel.is_some();
-        let own_default = self.default.is_some() || self.toplevel.is_some();
-        let input = if own_input {
-            Self::default()
-        } else {
-            file.clone()
-        };
-        let (default, toplevel) = if own_default {
-            (None, None)
-        } else {
-            (file.default, file.toplevel)
-        };
-        Self {
-            bootspec: if own_input {
-                self.bootspec
-            } else {
-                input.bootspec
-            },
-            generations: self.generations.or(input.generations),
-            profile: list(self.profile, input.profile),
-            limit: self.limit.or(file.limit),
-            kernel: self.kernel.or(input.kernel),
-            initrd: list(self.initrd, input.initrd),
-            cmdline: self.cmdline.or(input.cmdline),
-            title: self.title.or(input.title),
-            arch: self.arch.or(input.arch),
-            root: self.root.or(file.root),
-            store_dir: self.store_dir.or(file.store_dir),
-            bootloader: self.bootloader.or(file.bootloader),
-            layout: self.layout.or(file.layout),
-            systemd_boot: list(self.systemd_boot, file.systemd_boot),
-            timeout: self.timeout.or(file.timeout),
-            no_editor: self.no_editor || file.no_editor,
-            console_mode: self.console_mode.or(file.console_mode),
-            default: self.default.or(default),
-            toplevel: self.toplevel.or(toplevel),
-            machine_id: self.machine_id.or(file.machine_id),
-            distro_name: self.distro_name.or(file.distro_name),
-            date: self.date.or(file.date),
-            xbootldr: self.xbootldr || file.xbootldr,
-            by_reference: self.by_reference || file.by_reference,
-        }
-    }
-
     /// These flags as `install` takes them: a toplevel is the default, the system
     /// profile is what there is to boot, and a partition given is one used.
     ///
@@ -301,21 +272,6 @@ impl Flags {
         self.machine_id = self.machine_id.take().or(found);
     }
 
-    /// These flags with every relative path below a directory.
-    pub(crate) fn relative_to(mut self, directory: &Path) -> Self {
-        let lists = self.initrd.iter_mut().chain(&mut self.systemd_boot);
-        let lists = lists.chain(&mut self.profile);
-        let single = self.kernel.iter_mut().chain(&mut self.root);
-        let single = single
-            .chain(&mut self.generations)
-            .chain(&mut self.toplevel);
-        let documents = self.bootspec.iter_mut().map(|document| &mut document.path);
-        for path in lists.chain(single).chain(documents) {
-            *path = directory.join(&path);
-        }
-        self
-    }
-
     /// The settings that the flags stand for.
     ///
     /// # Errors
@@ -325,18 +281,42 @@ impl Flags {
         let (None | Some(BootLoader::SystemdBoot), None | Some(Layout::Type1)) =
             (self.bootloader, self.layout);
         let mut settings = Settings::new(self.input()?);
-        settings.root = self.root;
+        settings.menu = self.menu(settings.menu)?;
         settings.store_dir = self.store_dir.unwrap_or_else(|| STORE_DIR.into());
         settings.systemd_boot = self.systemd_boot;
         settings.xbootldr = self.xbootldr;
-        settings.timeout = self.timeout.unwrap_or(settings.timeout);
-        settings.editor = !self.no_editor;
-        settings.console_mode = self.console_mode;
+        settings.entry_names = match self.entry_names {
+            Some(EntryNames::Content) => EntryNaming::Content,
+            Some(EntryNames::Generation) | None => EntryNaming::Generation,
+        };
+        settings.tries = self.tries;
+        settings.root = self.root;
         settings.default = self.toplevel.map(DefaultChoice::Toplevel).or(self.default);
         settings.machine_id = self.machine_id;
         settings.distro_name = self.distro_name.unwrap_or(settings.distro_name);
         settings.date = self.date;
         Ok(settings)
+    }
+
+    /// The menu's settings: the usual ones have flags, and any can be `--set`.
+    fn menu(&self, usual: LoaderConf) -> Result<LoaderConf, Failure> {
+        let mut menu = LoaderConf {
+            timeout: self.timeout.or(usual.timeout),
+            editor: self.no_editor.then_some(false),
+            console_mode: self.console_mode,
+            ..usual
+        };
+        for setting in &self.set {
+            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            if matches!(key, "default" | "preferred") {
+                return Err(usage(&format!(
+                    "--set {key}: --default names what starts by itself"
+                )));
+            }
+            menu.set(key.trim(), value.trim())
+                .map_err(Failure::Setting)?;
+        }
+        Ok(menu)
     }
 
     fn names_generations(&self) -> bool {

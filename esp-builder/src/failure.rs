@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// The flags do not go together; the text says why.
     #[error("{0}")]
     Usage(String),
+    /// A setting of the menu that there is not, or that takes no such value.
+    #[error("--set")]
+    Setting(#[source] bootloaders::Error),
     /// The settings file could not be read.
     #[error("cannot read settings `{}`", path.display())]
     SettingsRead {
@@ -59,6 +62,7 @@ impl Failure {
             Self::Settings { .. } => Some("the keys are the flags of --help, without the dashes"),
             Self::NoState { .. } => Some("run `esp-builder install` first"),
             Self::NotOurs(_) => Some("name a path of the partition, such as /EFI/nixos/…"),
+            Self::Setting(_) => Some("the settings are those of `man loader.conf`"),
             Self::Usage(_) | Self::Output(_) => None,
         }
     }

@@ -79,7 +79,10 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
     warnings.extend(entries.iter().filter_map(Warning::of_command_line));
     let arches = entries.iter().map(|entry| entry.arch).collect();
     let loaders = loader::find(settings, &sources, &arches, toplevel.as_deref())?;
-    warnings.extend(loaders.iter().filter_map(Warning::of_loader));
+    for loader in &loaders {
+        warnings.extend(Warning::of_loader(loader));
+        warnings.extend(Warning::of_settings(&settings.menu, loader));
+    }
     let plan = plan::plan(&PlanInput {
         entries: &entries,
         default,

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use bootloaders::boot_counting::EntryFileName;
 use bootloaders::loader_conf::LoaderConf;
-use bootloaders::{BootEntry, BootFile, systemd_boot};
+use bootloaders::loader_version::{Feature, LoaderVersion};
+use bootloaders::{BootEntry, BootFile, Line, systemd_boot};
 use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath, fat};
 
 use crate::error::Error;
@@ -19,7 +21,7 @@ use crate::settings::Settings;
 const LOADER: &str = "systemd-boot";
 
 /// Everything that will be in the trees, in path order.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreePlan {
     /// The EFI architectures that the trees can boot, by suffix.
     pub architectures: BTreeSet<String>,
@@ -99,29 +101,57 @@ pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
     for loader in input.loaders {
         plan.add_loader(loader)?;
     }
-    plan.add_text(
-        &Role::esp(),
-        systemd_boot::loader_conf_path(),
-        loader_conf(input),
-    )?;
     let srel = systemd_boot::ENTRIES_SREL.to_owned();
     plan.add_text(&boot, systemd_boot::entries_srel_path(), srel)?;
     let arches: BTreeSet<_> = input.entries.iter().map(|entry| entry.arch).collect();
-    for entry in input.entries {
-        plan.add_entry(&boot, entry, input.settings, arches.len() > 1)?;
+    let mut default = None;
+    for (index, entry) in input.entries.iter().enumerate() {
+        let text = type1_text(entry, input.settings, arches.len() > 1);
+        let name = systemd_boot::name_entry(input.settings.entry_names, &entry.id, &text);
+        if index == input.default {
+            default = Some(name.id());
+        }
+        // The kernel of another system has nothing to fall back to.
+        let tries = input
+            .settings
+            .tries
+            .filter(|_| entry.generation().is_some());
+        let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
+        plan.add_entry(&boot, entry, &name, text)?;
     }
+    plan.add_text(
+        &Role::esp(),
+        systemd_boot::loader_conf_path(),
+        loader_conf(input, default),
+    )?;
     plan.architectures = arches.iter().map(|arch| arch.suffix().to_owned()).collect();
     Ok(plan)
 }
 
-fn loader_conf(input: &PlanInput<'_>) -> String {
-    let default = input.entries.get(input.default);
+fn type1_text(entry: &BootEntry, settings: &Settings, with_architecture: bool) -> String {
+    let machine_id = settings.machine_id.as_ref();
+    systemd_boot::type1(entry, machine_id, with_architecture).render()
+}
+
+/// The menu's settings with what starts by itself.
+///
+/// With boot counting, a default that is known to be bad must not start: every
+/// boot loader that can is told so, and any entry of ours may stand in.
+fn loader_conf(input: &PlanInput<'_>, default: Option<Line>) -> String {
+    let prefers = |loader: &LoaderBinary| {
+        let version = loader.info.as_deref().and_then(LoaderVersion::from_info);
+        version.is_some_and(|version| version.has(Feature::Preferred))
+    };
+    let counts = input.settings.tries.is_some() && input.loaders.iter().all(prefers);
+    let (preferred, default) = if counts {
+        (default, Line::new("nixos-*").ok())
+    } else {
+        (None, default)
+    };
     let conf = LoaderConf {
-        timeout: Some(input.settings.timeout),
-        default: default.map(|entry| systemd_boot::entry_file_name(&entry.id)),
-        editor: (!input.settings.editor).then_some(false),
-        console_mode: input.settings.console_mode,
-        ..LoaderConf::default()
+        preferred,
+        default,
+        ..input.settings.menu.clone()
     };
     conf.render()
 }
@@ -170,8 +200,8 @@ impl TreePlan {
         &mut self,
         role: &Role,
         entry: &BootEntry,
-        settings: &Settings,
-        with_architecture: bool,
+        name: &EntryFileName,
+        text: String,
     ) -> Result<(), Error> {
         let origin = describe_entry(entry);
         let provenance = |kind, signature: Option<SignatureState>| Provenance {
@@ -192,13 +222,11 @@ impl TreePlan {
         for (file, kind) in kernel.chain(initrds).chain(devicetree) {
             self.add(role, file.path.clone(), content(file, kind), &origin)?;
         }
-        let machine_id = settings.machine_id.as_ref();
-        let text = systemd_boot::type1(entry, machine_id, with_architecture).render();
         let file = PlannedFile {
             recipe: Recipe::Text(text),
             provenance: provenance(Kind::Entry, None),
         };
-        self.add(role, systemd_boot::entry_path(&entry.id), file, &origin)
+        self.add(role, systemd_boot::entry_file_path(name), file, &origin)
     }
 
     /// Puts a file into a tree. A file that is there already with the same bytes is

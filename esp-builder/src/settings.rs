@@ -4,12 +4,12 @@
 //! end up here.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use bootloaders::loader_conf::{ConsoleMode, Timeout};
-use bootloaders::{Arch, CommandLine, Line, MachineId};
+use bootloaders::loader_conf::{LoaderConf, Timeout};
+use bootloaders::{Arch, CommandLine, EntryNaming, Line, MachineId};
 use tree_manifest::GenerationId;
 
 /// Where NixOS keeps its store.
@@ -28,12 +28,13 @@ pub struct Settings {
     pub systemd_boot: Vec<PathBuf>,
     /// Whether kernels, initrds and entries go to a tree of their own.
     pub xbootldr: bool,
-    /// How long the menu is shown.
-    pub timeout: Timeout,
-    /// Whether command lines may be edited in the menu.
-    pub editor: bool,
-    /// The menu's resolution.
-    pub console_mode: Option<ConsoleMode>,
+    /// The menu's settings, but for what starts by itself.
+    pub menu: LoaderConf,
+    /// What the file names of entries are made of.
+    pub entry_names: EntryNaming,
+    /// How often a new entry is tried before it counts as bad; for ever without a
+    /// number.
+    pub tries: Option<NonZeroU16>,
     /// The entry that starts by itself. Without a choice it is that of the generation
     /// list, and without one there the newest generation of the system profile.
     pub default: Option<DefaultChoice>,
@@ -58,9 +59,12 @@ impl Settings {
             systemd_boot: Vec::new(),
             xbootldr: false,
             // As NixOS: without a menu nobody reaches an older generation.
-            timeout: Timeout::Seconds(5),
-            editor: true,
-            console_mode: None,
+            menu: LoaderConf {
+                timeout: Some(Timeout::Seconds(5)),
+                ..LoaderConf::default()
+            },
+            entry_names: EntryNaming::default(),
+            tries: None,
             default: None,
             machine_id: None,
             distro_name,

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use bootloaders::loader_conf::LoaderConf;
 use serde_json::{Value, json};
 use tree_manifest::{Entry, Manifest, Role, Source, check};
 
@@ -73,8 +74,14 @@ fn two_architectures_share_a_tree_with_an_xbootldr() {
         machine_id: Some("0123456789abcdef0123456789abcdef".parse().unwrap()),
         date: Some("2026-11-23".parse().unwrap()),
         default: Some("1".parse().unwrap()),
-        editor: false,
         ..kit.settings(&[document(), arm])
+    };
+    let settings = Settings {
+        menu: LoaderConf {
+            editor: Some(false),
+            ..settings.menu
+        },
+        ..settings
     };
     insta::assert_snapshot!(dump(&kit, &plan(&settings).unwrap().plan));
 }

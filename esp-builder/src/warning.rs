@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bootloaders::loader_conf::LoaderConf;
+use bootloaders::loader_version::LoaderVersion;
 use bootloaders::{Arch, BootEntry, systemd_boot};
 
 use crate::generation::describe_entry;
@@ -54,6 +56,13 @@ pub enum Warning {
         /// The architecture whose kernels keep less.
         arch: Arch,
     },
+    /// A setting that the boot loader is too old to know.
+    SettingTooNew {
+        /// The setting.
+        key: &'static str,
+        /// What the boot loader says of itself.
+        loader: String,
+    },
     /// A boot loader binary that does not say what it is.
     UnknownLoader {
         /// The binary, as a message names it.
@@ -70,6 +79,20 @@ impl Warning {
             length,
             arch: entry.arch,
         })
+    }
+
+    /// Warns of settings of the menu that a boot loader does not know.
+    pub(crate) fn of_settings(menu: &LoaderConf, loader: &LoaderBinary) -> Vec<Self> {
+        let info = loader.info.clone().unwrap_or_default();
+        let Some(version) = LoaderVersion::from_info(&info) else {
+            return Vec::new();
+        };
+        let unknown = menu.unknown_to(&version).into_iter();
+        let warning = |key| Self::SettingTooNew {
+            key,
+            loader: info.clone(),
+        };
+        unknown.map(warning).collect()
     }
 
     /// Warns of a binary that may not be systemd-boot.
@@ -112,6 +135,9 @@ impl fmt::Display for Warning {
                 "{whose}: the command line has {length} bytes with its initrds; {arch} kernels drop what comes after {}",
                 arch.longest_command_line()
             ),
+            Self::SettingTooNew { key, loader } => {
+                write!(f, "`{key}` in loader.conf is passed over by {loader}")
+            }
             Self::UnknownLoader { path } => write!(
                 f,
                 "`{path}` has no systemd-boot version in it; it is installed as it is"

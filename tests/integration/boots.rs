@@ -76,3 +76,40 @@ fn an_image_with_sectors_of_4096_bytes_and_xbootldr_boots() {
         Some("nixos-generation-1.conf")
     );
 }
+
+#[test]
+fn an_entry_that_fails_three_times_gives_way_to_the_one_before() {
+    let kit = Kit::empty();
+    for name in ["old", "boot"] {
+        let mut document = real_document(name);
+        document["org.nixos.specialisation.v1"] = serde_json::json!({});
+        kit.write(&format!("{name}.json"), document.to_string());
+    }
+    let arguments = [
+        "--bootspec",
+        "1=old.json",
+        "--bootspec",
+        "2=boot.json",
+        "--tries",
+        "3",
+    ];
+    let options = BootOptions {
+        write: true,
+        ..BootOptions::default()
+    };
+    let newest = Some("nixos-generation-2.conf");
+    // Nothing in the guest blesses its boot, so each counts as a failure.
+    let mut report = boot_system(&kit, &arguments, "", &options);
+    for left in ["+2-1", "+1-2", "+0-3"] {
+        assert_eq!(report.efi("LoaderEntrySelected"), newest, "{left}");
+        let listed = kit
+            .compose()
+            .args(["ls", "image.raw", "/loader/entries"])
+            .ok();
+        let name = format!("nixos-generation-2{left}.conf");
+        assert!(listed.contains(&name), "{name} is not in\n{listed}");
+        report = boot(&kit.image(), &options);
+    }
+    let oldest = Some("nixos-generation-1.conf");
+    assert_eq!(report.efi("LoaderEntrySelected"), oldest);
+}

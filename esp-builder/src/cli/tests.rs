@@ -66,11 +66,30 @@ fn flags_that_do_not_go_together_are_usage_errors() {
 }
 
 #[test]
+fn any_setting_of_the_menu_can_be_set() {
+    let settings = resolve("--bootspec b --set auto-firmware=no --set timeout=7 --tries 3 out");
+    let settings = settings.unwrap();
+    assert_eq!(settings.menu.auto_firmware, Some(false));
+    assert_eq!(settings.menu.timeout, Some(Timeout::Seconds(7)));
+    assert_eq!(settings.tries.map(u16::from), Some(3));
+    for arguments in [
+        "--set auto-firmwear=no",
+        "--set beep=loud",
+        "--set default=x",
+    ] {
+        assert!(
+            resolve(&format!("--bootspec b {arguments} out")).is_err(),
+            "{arguments}"
+        );
+    }
+}
+
+#[test]
 fn flags_become_settings() {
     let settings = resolve("--bootspec 3=a --bootspec b --timeout menu-force --no-editor out");
     let settings = settings.unwrap();
-    assert_eq!(settings.timeout, Timeout::MenuForce);
-    assert!(!settings.editor);
+    assert_eq!(settings.menu.timeout, Some(Timeout::MenuForce));
+    assert_eq!(settings.menu.editor, Some(false));
     let Input::Generations(input) = settings.input else {
         panic!("not generations");
     };

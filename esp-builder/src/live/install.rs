@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bootloaders::boot_counting::{Counter, EntryFileName};
 use bootloaders::loader_conf::LoaderConf;
-use tree_manifest::{ByteSize, Role, Sha256, TreePath, fat};
+use bootloaders::systemd_boot;
+use tree_manifest::{ByteSize, Kind, Role, Sha256, TreePath, fat};
 
 use super::changes::{Action, Change, Known, Place, changes};
 use super::execute::Mounts;
@@ -14,7 +15,7 @@ use super::known::{self, digest_of, entry_and_content, load_state};
 use super::space::{self, Order, Use};
 use super::steps::{Step, steps};
 use crate::error::Error;
-use crate::plan::{Recipe, TreePlan};
+use crate::plan::{PlannedFile, Recipe, TreePlan};
 
 /// What an installation depends on, besides the plan and what is there.
 pub struct Policy<'a> {
@@ -92,6 +93,7 @@ pub fn prepare(
     if let Some(role) = plan.trees.keys().find(|role| !mounts.contains_key(*role)) {
         return Err(Error::NoMount(role.clone()));
     }
+    let plan = &keep_counters(plan, &inventories);
     let (state, damaged_state) = load_state(mounts)?;
     let mut known = Known {
         state,
@@ -115,6 +117,41 @@ pub fn prepare(
         digests,
         damaged_state,
     })
+}
+
+/// The plan with the names of entries that are there already: an entry keeps its
+/// counter, and so what is known of it.
+fn keep_counters(plan: &TreePlan, inventories: &BTreeMap<Role, Inventory>) -> TreePlan {
+    let mut kept = plan.clone();
+    for (role, tree) in &mut kept.trees {
+        let Some(inventory) = inventories.get(role) else {
+            continue;
+        };
+        let entries = inventory
+            .files()
+            .filter(|found| is_below(&found.path, "LOADER/ENTRIES/"));
+        let mut existing: BTreeMap<String, Vec<EntryFileName>> = BTreeMap::new();
+        for name in entries.filter_map(|found| EntryFileName::parse(found.path.name())) {
+            let id = fat::fold(name.id().as_str());
+            existing.entry(id).or_default().push(name);
+        }
+        let is_entry = |file: &PlannedFile| file.provenance.kind == Kind::Entry;
+        let planned = tree.iter().filter(|(_, file)| is_entry(file));
+        let planned: Vec<TreePath> = planned.map(|(path, _)| path.clone()).collect();
+        for path in planned {
+            let Some(name) = EntryFileName::parse(path.name()) else {
+                continue;
+            };
+            let Some(same) = existing.get(&fat::fold(name.id().as_str())) else {
+                continue;
+            };
+            if let Some(file) = tree.remove(&path) {
+                let known = name.among(same, None);
+                tree.insert(systemd_boot::entry_file_path(&known), file);
+            }
+        }
+    }
+    kept
 }
 
 /// Finds the entries that must not go, and the one that is the default now.

@@ -35,6 +35,10 @@ fn kit() -> Kit {
 
 /// The plan of some of the systems.
 fn plan_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
+    plan(&settings_of(kit, numbers)).unwrap().plan
+}
+
+fn settings_of(kit: &Kit, numbers: &[u64]) -> Settings {
     let documents: Vec<_> = numbers
         .iter()
         .map(|number| {
@@ -53,7 +57,7 @@ fn plan_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
             document.number = Some(*number);
         }
     }
-    plan(&settings).unwrap().plan
+    settings
 }
 
 fn is_ours(path: &TreePath) -> bool {
@@ -425,6 +429,44 @@ fn the_booted_entry_and_those_being_tried_stay() {
     assert!(
         !found.keys().any(|path| path.contains("k3-linux")),
         "a failed entry is kept"
+    );
+}
+
+#[test]
+fn an_entry_that_is_being_tried_keeps_its_counter() {
+    let kit = kit();
+    let root = memory();
+    let tries = std::num::NonZeroU16::new(3);
+    let counted = |numbers: &[u64]| {
+        let mut settings = settings_of(&kit, numbers);
+        settings.tries = tries;
+        plan(&settings).unwrap().plan
+    };
+    install(&counted(&[1, 2]), root.path(), &policy(&kit, &[]));
+    let entries = root.path().join("loader/entries");
+    let name = |text: &str| entries.join(format!("nixos-generation-{text}.conf"));
+    // systemd-boot counts a boot of the one; the other was blessed.
+    fs::rename(name("1+3-0"), name("1+2-1")).unwrap();
+    fs::rename(name("2+3-0"), name("2")).unwrap();
+    let again = prepare(&counted(&[1, 2]), &mounts(root.path()), &policy(&kit, &[]));
+    assert_eq!(
+        again
+            .unwrap()
+            .changes
+            .iter()
+            .filter(|c| c.action != Action::Keep)
+            .count(),
+        0
+    );
+    install(&counted(&[1, 2, 3]), root.path(), &policy(&kit, &[]));
+    for kept in ["1+2-1", "2", "3+3-0"] {
+        assert!(name(kept).exists(), "{kept}");
+    }
+    assert_eq!(fs::read_dir(&entries).unwrap().count(), 3);
+    let conf = fs::read_to_string(root.path().join("loader/loader.conf")).unwrap();
+    assert!(
+        conf.contains("preferred nixos-generation-3.conf\ndefault nixos-*\n"),
+        "{conf}"
     );
 }
 
