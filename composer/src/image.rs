@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -16,6 +15,7 @@ use uuid::Uuid;
 use crate::error::{self, Error};
 use crate::size::SectorSize;
 use crate::table::{self, TableEntry};
+use crate::window::Window;
 
 /// The most entries a table may have. Programs make 128; the size of the table
 /// must not decide how much memory is taken.
@@ -54,7 +54,7 @@ impl Image {
         let whole = Window::new(&file, 0, size).map_err(error::read(path))?;
         let (sector, damage) = find_headers(&whole).map_err(|reason| Error::image(path, reason))?;
         let config = gpt::GptConfig::new().logical_block_size(table::block_size(sector));
-        let device = Ends {
+        let device = HiddenPrimary {
             whole,
             sector: sector.bytes(),
             hidden: damage.iter().any(is_primary),
@@ -126,7 +126,7 @@ impl fmt::Display for Damage {
 fn find_headers(whole: &Window) -> Result<(SectorSize, Vec<Damage>), String> {
     for sector in [SectorSize::S512, SectorSize::S4096] {
         let primary = check_header(whole, sector, sector.bytes());
-        let last = (whole.size / sector.bytes()).saturating_sub(1) * sector.bytes();
+        let last = (whole.size() / sector.bytes()).saturating_sub(1) * sector.bytes();
         let backup = check_header(whole, sector, last);
         match (primary, backup) {
             (Ok(()), Ok(())) => return Ok((sector, Vec::new())),
@@ -175,104 +175,18 @@ fn check_header(whole: &Window, sector: SectorSize, at: u64) -> Result<(), &'sta
     Ok(())
 }
 
-/// A run of bytes of a file, as a file of its own that cannot be written.
-#[derive(Debug)]
-pub struct Window {
-    file: File,
-    start: u64,
-    size: u64,
-    position: u64,
-    /// What may still be read; a reader that loops runs into it.
-    budget: u64,
-}
-
-impl Window {
-    fn new(file: &File, start: u64, size: u64) -> io::Result<Self> {
-        Ok(Self {
-            file: file.try_clone()?,
-            start,
-            size,
-            position: 0,
-            budget: u64::MAX,
-        })
-    }
-
-    /// The length in bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Lets at most so many more bytes be read.
-    pub fn limit(&mut self, budget: u64) {
-        self.budget = budget;
-    }
-
-    /// Fills a buffer from a place in the window.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or the window ends before the buffer does.
-    pub fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
-        let end = at
-            .checked_add(buffer.len() as u64)
-            .filter(|end| *end <= self.size);
-        if end.is_none() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.file.read_exact_at(buffer, self.start + at)
-    }
-}
-
-impl Read for Window {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.size.saturating_sub(self.position);
-        let wanted = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let count = self
-            .file
-            .read_at(&mut buffer[..wanted], self.start + self.position)?;
-        self.position += count as u64;
-        let budget = self.budget.checked_sub(count as u64);
-        self.budget = budget.ok_or_else(|| io::Error::other("it loops"))?;
-        Ok(count)
-    }
-}
-
-impl Write for Window {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Window {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
-}
-
 /// An image whose primary header can be hidden, so that the library reads the
 /// backup: it would take a header whose entries are damaged.
 #[derive(Debug)]
-struct Ends {
+struct HiddenPrimary {
     whole: Window,
     sector: u64,
     hidden: bool,
 }
 
-impl Read for Ends {
+impl Read for HiddenPrimary {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let at = self.whole.position;
+        let at = self.whole.position();
         let count = self.whole.read(buffer)?;
         if self.hidden && (self.sector..2 * self.sector).contains(&at) {
             buffer[..count].fill(0);
@@ -281,7 +195,7 @@ impl Read for Ends {
     }
 }
 
-impl Write for Ends {
+impl Write for HiddenPrimary {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.whole.write(bytes)
     }
@@ -291,7 +205,7 @@ impl Write for Ends {
     }
 }
 
-impl Seek for Ends {
+impl Seek for HiddenPrimary {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.whole.seek(to)
     }

@@ -34,5 +34,6 @@ pub mod table;
 pub mod tree;
 pub mod verify;
 pub mod volume;
+pub mod window;
 
 pub use error::Error;

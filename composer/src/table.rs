@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::extent::ExtentMap;
 use crate::partition_type::PartitionType;
 use crate::size::SectorSize;
+use crate::window::sought;
 
 /// Where the first partition starts, in bytes. systemd-repart and fdisk start
 /// there too; tables that say otherwise compare unequal to theirs.
@@ -209,12 +210,7 @@ impl Write for Ends {
 
 impl Seek for Ends {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(self.position, self.size, to)?;
         Ok(self.position)
     }
 }

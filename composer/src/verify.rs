@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tree_manifest::{Entry, Tree};
 
 use crate::error::Error;
-use crate::image::{Image, Window};
+use crate::image::Image;
 use crate::volume::{Item, Volume};
+use crate::window::Window;
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 1 << 20;

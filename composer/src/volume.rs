@@ -5,7 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use tree_manifest::Sha256;
 
 use crate::error::Error;
-use crate::image::{Image, Window};
+use crate::image::Image;
+use crate::window::Window;
 
 /// A directory has at most 65536 entries of 32 bytes; reading one also reads the
 /// table. What takes more does not end.
