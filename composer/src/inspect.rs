@@ -124,7 +124,7 @@ impl Layout {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!(
-            "{} ({} bytes), {}-byte sectors, GUID {}\n\n",
+            "{} ({} bytes), {}-byte sectors\nGUID {}\n\n",
             self.size,
             self.size.bytes(),
             self.sector_size.get(),
