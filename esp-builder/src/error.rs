@@ -10,6 +10,8 @@ use crate::document::Refusal;
 use crate::live::install::describe_room;
 use crate::live::space::Use;
 
+mod hint;
+
 /// Why a tree could not be planned or built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -287,81 +289,6 @@ pub enum Error {
         /// What it is instead.
         reason: String,
     },
-}
-
-impl Error {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Bootspec { refusal, .. } | Self::ListRefused { refusal, .. } => {
-                return refusal.hint;
-            }
-            Self::ProfileBootspec { .. } => {
-                "delete the generation: nix-env --profile PATH --delete-generations NUMBER"
-            }
-            Self::Document { .. } => "name the boot.json of a NixOS system",
-            Self::Profile { .. } | Self::NotAProfile(_) => {
-                "name a profile such as /nix/var/nix/profiles/system; with --root, one below it"
-            }
-            Self::NoGenerations { .. } => {
-                "give --bootspec, --generations or --profile with a generation, or a --kernel"
-            }
-            Self::DuplicateGeneration { .. } => {
-                "in one profile each generation has its own number: --bootspec NUMBER=PATH, or \
-                 `number` in the list"
-            }
-            Self::NumberTooLarge(_) => "give the document a number: --bootspec NUMBER=PATH",
-            Self::NoSuchDefault { .. } => "choose [PROFILE/]NUMBER[:SPECIALISATION] from the list",
-            Self::NoSuchToplevel(_) => {
-                "add its generation to the profile first (nix-env --profile PATH --set TOPLEVEL), \
-                 or choose with --default"
-            }
-            Self::Missing { source, .. } if is_absent(source) => {
-                "the store path may be garbage-collected: leave the generation out, or rebuild it; \
-                 with a store elsewhere, use --root"
-            }
-            Self::Missing { .. } | Self::Read { .. } | Self::List { .. } => {
-                "it must be a regular file, and readable with the directories above it"
-            }
-            Self::Unfit { .. } | Self::NotForFat { .. } => {
-                "rename or shrink the file at its source"
-            }
-            Self::NotBootable { is_linux: true, .. } => {
-                "systemd-boot starts kernels that are built with CONFIG_EFI_STUB"
-            }
-            Self::NotBootable { .. } => "name a kernel image such as bzImage, Image or vmlinuz.efi",
-            Self::WrongArchitecture { .. } => "a kernel boots on one architecture: take its own",
-            Self::Text { .. } => "entries are files of lines: remove the character",
-            Self::NotALoader { .. } | Self::LoaderRead { .. } => {
-                "name systemd-boot<arch>.efi, as systemd installs it"
-            }
-            Self::TwoLoaders { .. } => "give one --systemd-boot an architecture",
-            Self::NoLoader { .. } => "name the binary: --systemd-boot systemd-boot<arch>.efi",
-            Self::Collision { .. } => "rename one of the two at its source; FAT ignores case",
-            Self::Root { .. } => "--root is the directory that holds nix/store",
-            Self::Changed { .. } => "run again when nothing writes to the file",
-            Self::NotUtf8(_) => "leave --by-reference out, or rename the file",
-            Self::Write { .. } => "the output's directory must exist, be writable and have room",
-            Self::OutputExists { .. } => {
-                "name a new or empty directory; only an earlier result is replaced"
-            }
-            _ => return self.live_hint(),
-        })
-    }
-
-    /// The hints of errors that boot partitions in use bring with them.
-    fn live_hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::NoMount(_) => "name its mount point",
-            Self::Busy(_) => "run again when it has ended",
-            Self::NotABootPartition { .. } => {
-                "mount the partition there, or say --no-mount-check if it is right as it is"
-            }
-            Self::NoSpace { .. } => "keep fewer generations: --limit N",
-            _ => return None,
-        })
-    }
 }
 
 /// A cause in two words where it has them.

@@ -1,7 +1,9 @@
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use super::*;
 use clap::CommandFactory;
+use esp_builder::settings::{GenerationInput, Input, Settings};
 
 fn resolve(arguments: &str) -> Result<Settings, String> {
     let arguments = std::iter::once("esp-builder").chain(arguments.split_whitespace());

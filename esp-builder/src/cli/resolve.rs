@@ -1,0 +1,156 @@
+//! From flags to settings: what is chosen, by default or together.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use bootloaders::loader_conf::LoaderConf;
+use bootloaders::{EntryNaming, Line, MachineId};
+use esp_builder::settings::{
+    DefaultChoice, GenerationInput, Input, KernelInput, STORE_DIR, Settings,
+};
+
+use super::{BootLoader, EntryNames, Flags, Layout};
+use crate::failure::Failure;
+
+/// Where NixOS keeps the links of its generations.
+const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
+
+impl Flags {
+    /// These flags as `install` takes them: a toplevel is the default, the system
+    /// profile is what there is to boot, and a partition given is one used.
+    ///
+    /// # Errors
+    /// When a default is chosen twice.
+    pub(crate) fn for_install(
+        mut self,
+        toplevel: Option<&Path>,
+        has_xbootldr: bool,
+    ) -> Result<Self, Failure> {
+        if toplevel.is_some() && (self.default.is_some() || self.toplevel.is_some()) {
+            return Err(usage(
+                "TOPLEVEL is the default: --default and --toplevel name another",
+            ));
+        }
+        self.toplevel = toplevel.map(Path::to_owned).or(self.toplevel);
+        if !self.names_generations() && self.kernel.is_none() {
+            self.profile = vec![SYSTEM_PROFILE.into()];
+        }
+        self.xbootldr |= has_xbootldr;
+        Ok(self)
+    }
+
+    /// Where the system is that these flags install.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// Takes an ID of the installation where none is chosen.
+    pub(crate) fn default_machine_id(&mut self, found: Option<MachineId>) {
+        self.machine_id = self.machine_id.take().or(found);
+    }
+
+    /// The settings that the flags stand for.
+    ///
+    /// # Errors
+    /// When flags are missing or do not go together.
+    pub(crate) fn resolve(self) -> Result<Settings, Failure> {
+        // One of each, so far; whatever else is asked for did not get here.
+        let (None | Some(BootLoader::SystemdBoot), None | Some(Layout::Type1)) =
+            (self.bootloader, self.layout);
+        let mut settings = Settings::new(self.input()?);
+        settings.menu = self.menu(settings.menu)?;
+        settings.store_dir = self.store_dir.unwrap_or_else(|| STORE_DIR.into());
+        settings.systemd_boot = self.systemd_boot;
+        settings.xbootldr = self.xbootldr;
+        settings.entry_names = match self.entry_names {
+            Some(EntryNames::Content) => EntryNaming::Content,
+            Some(EntryNames::Generation) | None => EntryNaming::Generation,
+        };
+        settings.tries = self.tries;
+        settings.root = self.root;
+        settings.default = self.toplevel.map(DefaultChoice::Toplevel).or(self.default);
+        settings.machine_id = self.machine_id;
+        settings.distro_name = self.distro_name.unwrap_or(settings.distro_name);
+        settings.date = self.date;
+        Ok(settings)
+    }
+
+    /// The menu's settings: the usual ones have flags, and any can be `--set`.
+    fn menu(&self, usual: LoaderConf) -> Result<LoaderConf, Failure> {
+        let mut menu = LoaderConf {
+            timeout: self.timeout.or(usual.timeout),
+            editor: self.no_editor.then_some(false),
+            console_mode: self.console_mode,
+            ..usual
+        };
+        for setting in &self.set {
+            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            if matches!(key, "default" | "preferred") {
+                return Err(usage(&format!(
+                    "--set {key}: --default names what starts by itself"
+                )));
+            }
+            menu.set(key.trim(), value.trim())
+                .map_err(Failure::Setting)?;
+        }
+        Ok(menu)
+    }
+
+    pub(super) fn names_generations(&self) -> bool {
+        !self.bootspec.is_empty() || !self.profile.is_empty() || self.generations.is_some()
+    }
+
+    fn input(&self) -> Result<Input, Failure> {
+        let given = |flags: &[(bool, &'static str)]| {
+            let given = flags.iter().find(|(given, _)| *given);
+            given.map(|(_, flag)| *flag)
+        };
+        let of_kernel = given(&[
+            (!self.initrd.is_empty(), "--initrd"),
+            (self.cmdline.is_some(), "--cmdline"),
+            (self.title.is_some(), "--title"),
+            (self.arch.is_some(), "--arch"),
+        ]);
+        let of_generations = given(&[
+            (self.default.is_some(), "--default"),
+            (self.toplevel.is_some(), "--toplevel"),
+            (self.limit.is_some(), "--limit"),
+        ]);
+        match (&self.kernel, self.names_generations()) {
+            (Some(_), true) => Err(usage(
+                "--kernel and --bootspec, --generations or --profile exclude each other",
+            )),
+            (None, false) => Err(usage(
+                "nothing to boot: give --bootspec, --generations, --profile or --kernel",
+            )),
+            (None, true) => match of_kernel {
+                Some(flag) => Err(usage(&format!("{flag} needs --kernel"))),
+                None => Ok(Input::Generations(GenerationInput {
+                    bootspecs: self.bootspec.clone(),
+                    list: self.generations.clone(),
+                    profiles: self.profile.clone(),
+                    limit: self.limit.and_then(NonZeroUsize::new),
+                })),
+            },
+            (Some(kernel), false) => match of_generations {
+                Some(flag) => Err(usage(&format!(
+                    "{flag} chooses among generations; --kernel has none"
+                ))),
+                None => Ok(Input::Kernel(KernelInput {
+                    kernel: kernel.clone(),
+                    initrds: self.initrd.clone(),
+                    cmdline: self.cmdline.clone().unwrap_or_default(),
+                    title: match &self.title {
+                        Some(title) => title.clone(),
+                        None => Line::new("Linux").map_err(|error| usage(&error.to_string()))?,
+                    },
+                    arch: self.arch,
+                })),
+            },
+        }
+    }
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::Usage(message.to_owned())
+}
