@@ -10,7 +10,7 @@ use bootloaders::loader_conf::{ConsoleMode, Timeout};
 use bootloaders::{Arch, CommandLine, Line, MachineId};
 use clap::{Args, Parser, ValueEnum};
 use clap_complete::Shell;
-use esp_builder::settings::{Date, DefaultChoice, NumberedPath};
+use esp_builder::settings::{Date, DefaultChoice, NamedPath, NumberedPath, WindowsInput};
 use serde::Deserialize;
 
 use crate::settings_file::{value, values};
@@ -201,6 +201,32 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "YYYY-MM-DD", help_heading = "Boot loader")]
     #[serde(deserialize_with = "value")]
     date: Option<Date>,
+
+    /// A file for the boot partition, at a path there; repeatable
+    #[arg(long, value_name = "TARGET=FILE", help_heading = "Extras")]
+    #[serde(deserialize_with = "values")]
+    extra_file: Vec<NamedPath>,
+    /// An entry for the menu, from a file with its text; repeatable
+    #[arg(long, value_name = "NAME.conf=FILE", help_heading = "Extras")]
+    #[serde(deserialize_with = "values")]
+    extra_entry: Vec<NamedPath>,
+    /// The memory tester Memtest86+, with an entry
+    #[arg(long, value_name = "FILE", help_heading = "Extras")]
+    memtest86: Option<PathBuf>,
+    /// netboot.xyz, with an entry
+    #[arg(long, value_name = "FILE", help_heading = "Extras")]
+    netbootxyz: Option<PathBuf>,
+    /// The EDK2 UEFI shell, with an entry
+    #[arg(long, value_name = "FILE", help_heading = "Extras")]
+    edk2_shell: Option<PathBuf>,
+    /// A Windows on another ESP, which the shell of --edk2-shell finds by its device
+    /// handle, as in 11=HD0b; repeatable
+    #[arg(long, value_name = "NAME=HANDLE", help_heading = "Extras")]
+    #[serde(deserialize_with = "values")]
+    windows: Vec<WindowsInput>,
+    /// A driver that the boot loader loads; repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Extras")]
+    efi_driver: Vec<PathBuf>,
 
     /// Put kernels, initrds and entries into a tree of their own
     #[arg(long, help_heading = "Output")]

@@ -157,6 +157,14 @@ pub enum Error {
         /// The rule it breaks.
         source: bootloaders::Error,
     },
+    /// An extra entry or file with a name or a text that cannot be.
+    #[error("{refusal}")]
+    Extra {
+        /// The rule it breaks.
+        refusal: bootloaders::Error,
+        /// What would do.
+        hint: &'static str,
+    },
     /// A boot loader binary could not be read.
     #[error("boot loader `{}` {}", path.display(), absence(source))]
     LoaderRead {

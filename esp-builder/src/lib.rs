@@ -2,10 +2,10 @@
 //!
 //! One straight line: documents are found ([`generation_list`], [`profile`]), read
 //! and parsed ([`document`]), become a sorted set of generations ([`generation`]),
-//! then boot entries whose files were found ([`source`], [`entries`], [`loader`]),
-//! then a plan ([`mod@plan`]), which is a value made of recipes. Only [`apply`]
-//! writes, and it writes a directory that appears in one step, with a manifest
-//! beside the trees.
+//! then boot entries whose files were found ([`source`], [`entries`], [`loader`]) and
+//! what a user wants beside them ([`extras`]), then a plan ([`mod@plan`]), which is a
+//! value made of recipes. Only [`apply`] writes, and it writes a directory that
+//! appears in one step, with a manifest beside the trees.
 //!
 //! The library prints nothing and reads no clock; what is worth telling without
 //! being an error is a [`Warning`].
@@ -14,6 +14,7 @@ pub mod apply;
 pub mod document;
 pub mod entries;
 mod error;
+pub mod extras;
 pub mod generation;
 pub mod generation_list;
 pub mod live;
@@ -83,10 +84,12 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         warnings.extend(Warning::of_loader(loader));
         warnings.extend(Warning::of_settings(&settings.menu, loader));
     }
+    let extras = extras::find(&settings.extras, &mut sources)?;
     let plan = plan::plan(&PlanInput {
         entries: &entries,
         default,
         loaders: &loaders,
+        extras: &extras,
         settings,
     })?;
     Ok(Planned {

@@ -13,12 +13,18 @@ use bootloaders::{BootEntry, BootFile, Line, systemd_boot};
 use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath, fat};
 
 use crate::error::Error;
+use crate::extras::{Extra, Home};
 use crate::generation::describe_entry;
+use crate::live::known;
 use crate::loader::LoaderBinary;
 use crate::settings::Settings;
 
 /// Who a boot loader's own files are for, in messages.
 const LOADER: &str = "systemd-boot";
+
+/// What the boot loader changes at every boot. Were it a file of ours, each run would
+/// bring an old seed back.
+const RANDOM_SEED: &str = "loader/random-seed";
 
 /// Everything that will be in the trees, in path order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +89,8 @@ pub struct PlanInput<'a> {
     pub default: usize,
     /// The boot loaders.
     pub loaders: &'a [LoaderBinary],
+    /// What else is wanted.
+    pub extras: &'a [Extra],
     /// The menu's settings and the layout.
     pub settings: &'a Settings,
 }
@@ -124,6 +132,10 @@ pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
         systemd_boot::loader_conf_path(),
         loader_conf(input, default),
     )?;
+    plan.reserve()?;
+    for extra in input.extras {
+        plan.add_extra(&boot, extra)?;
+    }
     plan.architectures = arches.iter().map(|arch| arch.suffix().to_owned()).collect();
     Ok(plan)
 }
@@ -227,6 +239,41 @@ impl TreePlan {
             provenance: provenance(Kind::Entry, None),
         };
         self.add(role, systemd_boot::entry_file_path(name), file, &origin)
+    }
+
+    /// Keeps extra files from the places of what is written outside of plans.
+    fn reserve(&mut self) -> Result<(), Error> {
+        let (role, state) = known::state_place();
+        self.claim(&role, state, "what `install` writes down", false)?;
+        let seed = TreePath::new(RANDOM_SEED)
+            .unwrap_or_else(|error| unreachable!("a constant path: {error}"));
+        self.claim(&Role::esp(), seed, "the boot loader's random seed", false)
+    }
+
+    fn add_extra(&mut self, boot: &Role, extra: &Extra) -> Result<(), Error> {
+        let role = match extra.home {
+            Home::Boot => boot.clone(),
+            Home::Esp => Role::esp(),
+        };
+        let path = self.spelled(&role, &extra.path);
+        self.add(&role, path, extra.file.clone(), &extra.origin)
+    }
+
+    /// A path in the spelling of the directories that are there: nixpkgs' options
+    /// have `efi/…`, which FAT finds in `EFI`.
+    fn spelled(&self, role: &Role, path: &TreePath) -> TreePath {
+        let there = path.ancestors().find_map(|directory| {
+            let claim = self
+                .names
+                .get(&(role.clone(), fat::fold(directory.as_str())))?;
+            claim.is_directory.then_some(&claim.path)
+        });
+        let Some(there) = there else {
+            return path.clone();
+        };
+        let rest = path.components().skip(there.components().count());
+        let spelled: Vec<_> = there.components().chain(rest).collect();
+        TreePath::new(spelled.join("/")).unwrap_or_else(|_| path.clone())
     }
 
     /// Puts a file into a tree. A file that is there already with the same bytes is

@@ -8,6 +8,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::{LoaderConf, Timeout};
 use bootloaders::{Arch, CommandLine, EntryNaming, Line, MachineId};
 use tree_manifest::GenerationId;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub distro_name: Line,
     /// The day of the build, for the entries' versions.
     pub date: Option<Date>,
+    /// Entries and files beside those of the input.
+    pub extras: ExtraInput,
 }
 
 impl Settings {
@@ -69,6 +72,7 @@ impl Settings {
             machine_id: None,
             distro_name,
             date: None,
+            extras: ExtraInput::default(),
         }
     }
 }
@@ -138,6 +142,68 @@ pub struct KernelInput {
     pub title: Line,
     /// What the kernel must be built for; without it, whatever it is built for.
     pub arch: Option<Arch>,
+}
+
+/// Entries and files that a user wants; all paths of the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtraInput {
+    /// Files, by their places on the boot partition.
+    pub files: Vec<NamedPath>,
+    /// Texts of entries, by the file names of these.
+    pub entries: Vec<NamedPath>,
+    /// Programs that get an entry of their own.
+    pub programs: Vec<(WellKnown, PathBuf)>,
+    /// Installations of Windows on other ESPs. The EFI shell starts them, so it must
+    /// be among the programs.
+    pub windows: Vec<WindowsInput>,
+    /// Drivers that the boot loader loads.
+    pub drivers: Vec<PathBuf>,
+}
+
+/// A file and what it is called on the boot partition.
+///
+/// Its text form is `NAME=PATH`; the name ends at the first `=`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPath {
+    /// What it is called.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl FromStr for NamedPath {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, path) = text.split_once('=').ok_or("expected NAME=PATH")?;
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.into(),
+        })
+    }
+}
+
+/// A Windows on another ESP.
+///
+/// Its text form is `NAME=HANDLE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowsInput {
+    /// Tells it from others in the menu.
+    pub name: String,
+    /// What the EFI shell calls its ESP, such as `HD0b`.
+    pub device_handle: String,
+}
+
+impl FromStr for WindowsInput {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, handle) = text.split_once('=').ok_or("expected NAME=HANDLE")?;
+        Ok(Self {
+            name: name.to_owned(),
+            device_handle: handle.to_owned(),
+        })
+    }
 }
 
 /// What starts by itself.

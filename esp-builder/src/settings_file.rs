@@ -159,6 +159,25 @@ mod tests {
     }
 
     #[test]
+    fn extras_are_files_beside_the_settings() {
+        let text = r#"
+            bootspec = ["b"]
+            extra-file = ["EFI/a.txt=a.txt", "EFI/b.txt=/abs/b.txt"]
+            extra-entry = ["arch.conf=arch.conf"]
+            memtest86 = "memtest.efi"
+            netbootxyz = "/abs/netboot.xyz.efi"
+            edk2-shell = "shell.efi"
+            windows = ["11=HD0b"]
+            efi-driver = ["ext4x64.efi"]
+        "#;
+        let file = parse(text).unwrap().relative_to(Path::new("/dir"));
+        // A list of the command line replaces that of the file.
+        let cli = Cli::parse_from(["esp-builder", "--efi-driver", "d", "out"]);
+        let settings = cli.flags.or(file).resolve().unwrap();
+        insta::assert_debug_snapshot!(settings.extras);
+    }
+
+    #[test]
     fn refusals_name_the_key() {
         for (text, why) in [
             (

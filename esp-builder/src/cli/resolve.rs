@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::{EntryNaming, Line, MachineId};
 use esp_builder::settings::{
-    DefaultChoice, GenerationInput, Input, KernelInput, STORE_DIR, Settings,
+    DefaultChoice, ExtraInput, GenerationInput, Input, KernelInput, STORE_DIR, Settings,
 };
 
 use super::{BootLoader, EntryNames, Flags, Layout};
@@ -59,6 +60,7 @@ impl Flags {
             (self.bootloader, self.layout);
         let mut settings = Settings::new(self.input()?);
         settings.menu = self.menu(settings.menu)?;
+        settings.extras = self.extras()?;
         settings.store_dir = self.store_dir.unwrap_or_else(|| STORE_DIR.into());
         settings.systemd_boot = self.systemd_boot;
         settings.xbootldr = self.xbootldr;
@@ -94,6 +96,27 @@ impl Flags {
                 .map_err(Failure::Setting)?;
         }
         Ok(menu)
+    }
+
+    fn extras(&self) -> Result<ExtraInput, Failure> {
+        if !self.windows.is_empty() && self.edk2_shell.is_none() {
+            return Err(usage("--windows needs --edk2-shell, which starts it"));
+        }
+        let programs = [
+            (WellKnown::Memtest86, &self.memtest86),
+            (WellKnown::NetbootXyz, &self.netbootxyz),
+            (WellKnown::UefiShell, &self.edk2_shell),
+        ];
+        let given = programs
+            .into_iter()
+            .filter_map(|(program, file)| Some((program, file.clone()?)));
+        Ok(ExtraInput {
+            files: self.extra_file.clone(),
+            entries: self.extra_entry.clone(),
+            programs: given.collect(),
+            windows: self.windows.clone(),
+            drivers: self.efi_driver.clone(),
+        })
     }
 
     pub(super) fn names_generations(&self) -> bool {

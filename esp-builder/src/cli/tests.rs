@@ -60,6 +60,10 @@ fn flags_that_do_not_go_together_are_usage_errors() {
         ("--bootspec b --date today out", "expected YYYY-MM-DD"),
         ("--kernel k --arch vax out", "is not a known architecture"),
         ("--generate man out", "cannot be used"),
+        ("--bootspec b --windows 11=HD0b out", "needs --edk2-shell"),
+        ("--bootspec b --windows 11 out", "expected NAME=HANDLE"),
+        ("--bootspec b --extra-file x out", "expected NAME=PATH"),
+        ("--bootspec b --extra-entry x out", "expected NAME=PATH"),
     ] {
         let error = resolve(arguments).unwrap_err();
         assert!(error.contains(why), "{arguments}: {error}");
@@ -112,4 +116,13 @@ fn flags_become_settings() {
     assert!(matches!(settings.input, Input::Generations(input) if input.limit.is_none()));
     let settings = resolve("--kernel k --cmdline -x out").unwrap();
     assert!(matches!(settings.input, Input::Kernel(kernel) if kernel.cmdline.as_str() == "-x"));
+}
+
+#[test]
+fn extras_become_settings() {
+    let settings = resolve(
+        "--bootspec b --extra-file EFI/a=b=c --extra-entry x.conf=x --memtest86 m \
+         --netbootxyz n --edk2-shell s --windows 11=HD0b --efi-driver d out",
+    );
+    insta::assert_debug_snapshot!(settings.unwrap().extras);
 }

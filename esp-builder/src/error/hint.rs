@@ -46,6 +46,7 @@ impl Error {
             Self::NotBootable { .. } => "name a kernel image such as bzImage, Image or vmlinuz.efi",
             Self::WrongArchitecture { .. } => "a kernel boots on one architecture: take its own",
             Self::Text { .. } => "entries are files of lines: remove the character",
+            Self::Extra { hint, .. } => hint,
             Self::NotALoader { .. } | Self::LoaderRead { .. } => {
                 "name systemd-boot<arch>.efi, as systemd installs it"
             }

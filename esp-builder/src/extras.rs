@@ -1,0 +1,199 @@
+//! Entries and files that a user wants beside those of generations: found on the
+//! host and made ready for a plan.
+//!
+//! What may have which name and text is judged by [`bootloaders::extra`]; here are
+//! the bytes. An extra is planned like any other file, so it is written down as
+//! ours, and goes when it is wanted no more.
+
+use std::path::Path;
+
+use bootloaders::extra::{self, ExtraEntry, ExtraFile, WellKnown, Windows};
+use bootloaders::pe::PeImage;
+use bootloaders::{BootFile, systemd_boot};
+use tree_manifest::{Kind, Provenance, TreePath};
+
+use crate::error::Error;
+use crate::live::steps::is_temporary;
+use crate::plan::{PlannedFile, Recipe};
+use crate::settings::{ExtraInput, NamedPath, WindowsInput};
+use crate::source::{Need, Sources, read_at_most};
+
+/// The longest text of an entry, in bytes; an inventory reads no longer ones either.
+const LONGEST_TEXT: u64 = 64 << 10;
+
+const FILE: &str = "name a relative path that FAT can hold, such as EFI/tools/x.efi";
+const ENTRY: &str = "name NAME.conf and a file with the text of a Type #1 entry";
+const DRIVER: &str = "name an EFI driver, such as ext4x64.efi";
+const WINDOWS: &str = "as in 11=HD0b; `map -c` in the EFI shell lists the handles";
+
+/// A file that a user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// Which partition it is for.
+    pub home: Home,
+    /// Its place there.
+    pub path: TreePath,
+    /// Its bytes.
+    pub file: PlannedFile,
+    /// Who wants it, for messages.
+    pub origin: String,
+}
+
+/// Which partition an extra file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// That of the entries: XBOOTLDR if it is used, else the ESP.
+    Boot,
+    /// The one the boot loader is on.
+    Esp,
+}
+
+/// Finds all that a user wants. Only heads and the texts of entries are read.
+///
+/// # Errors
+/// When a file cannot be read, or when a name or a text is refused.
+pub fn find(input: &ExtraInput, sources: &mut Sources) -> Result<Vec<Extra>, Error> {
+    let mut extras = Vec::new();
+    for wanted in &input.files {
+        let origin = format!("extra file `{}`", wanted.path.display());
+        let file = ExtraFile::new(&wanted.name, &wanted.path).map_err(hinting(FILE))?;
+        extras.push(found_file(Home::Boot, &file, origin, sources)?);
+    }
+    for wanted in &input.entries {
+        let origin = format!("extra entry `{}`", wanted.path.display());
+        extras.push(entry(&read_entry(wanted)?, origin));
+    }
+    for (program, source) in &input.programs {
+        let origin = describe(*program);
+        let file = program.file(source);
+        extras.push(found_file(Home::Boot, &file, origin.to_owned(), sources)?);
+        extras.push(entry(&program.entry(None), origin.to_owned()));
+    }
+    for wanted in &input.windows {
+        let origin = format!("Windows `{}`", wanted.name);
+        extras.push(entry(&windows_entry(wanted)?, origin));
+    }
+    for source in &input.drivers {
+        extras.push(driver(source, sources)?);
+    }
+    Ok(extras)
+}
+
+fn found_file(
+    home: Home,
+    file: &ExtraFile,
+    origin: String,
+    sources: &mut Sources,
+) -> Result<Extra, Error> {
+    if is_temporary(file.path()) {
+        let reason = "the name is that of an unfinished file, which `install` removes";
+        return Err(refuse("file", file.path().as_str(), reason, FILE));
+    }
+    let need = Need {
+        whose: &format!("`{}`", file.path()),
+        what: "source",
+    };
+    let found = sources.host_file(file.source(), need)?;
+    Ok(content(home, file.path(), origin, &found))
+}
+
+/// A driver is named after its source, and after the architecture in its head: the
+/// boot loader passes over those of others.
+fn driver(source: &Path, sources: &mut Sources) -> Result<Extra, Error> {
+    let need = Need {
+        whose: "EFI drivers",
+        what: "driver",
+    };
+    let found = sources.host_file(source, need)?;
+    let refused = |reason| refuse("driver", &source.display().to_string(), reason, DRIVER);
+    let arch = sources.image(&found).and_then(PeImage::arch);
+    let arch = arch.ok_or_else(|| refused("it is not a PE image for a known architecture"))?;
+    let name = source.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| refused("its name is not UTF-8"))?;
+    let file = extra::driver(name, arch, source).map_err(hinting(DRIVER))?;
+    let origin = format!("EFI driver `{}`", source.display());
+    Ok(content(Home::Esp, file.path(), origin, &found))
+}
+
+fn read_entry(wanted: &NamedPath) -> Result<ExtraEntry, Error> {
+    let need = Need {
+        whose: &format!("extra entry `{}`", wanted.name.escape_debug()),
+        what: "text",
+    };
+    let bytes = read_at_most(&wanted.path, LONGEST_TEXT + 1)
+        .map_err(|source| need.missing(&wanted.path, source))?;
+    let refused = |reason| refuse("entry", &wanted.name, reason, ENTRY);
+    if bytes.len() as u64 > LONGEST_TEXT {
+        return Err(refused("its text is longer than 64 KiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refused("its text is not UTF-8"))?;
+    ExtraEntry::new(&wanted.name, &text).map_err(hinting(ENTRY))
+}
+
+fn windows_entry(wanted: &WindowsInput) -> Result<ExtraEntry, Error> {
+    let windows = Windows {
+        name: wanted.name.clone(),
+        device_handle: wanted.device_handle.clone(),
+        title: None,
+        sort_key: None,
+    };
+    windows.entry().map_err(hinting(WINDOWS))
+}
+
+fn content(home: Home, path: &TreePath, origin: String, found: &BootFile) -> Extra {
+    let file = PlannedFile {
+        recipe: Recipe::Copy {
+            from: found.source.clone(),
+            size: found.size,
+        },
+        provenance: Provenance {
+            kind: Kind::Extra,
+            generations: Vec::new(),
+            signature: found.signature,
+        },
+    };
+    Extra {
+        home,
+        path: path.clone(),
+        file,
+        origin,
+    }
+}
+
+fn entry(entry: &ExtraEntry, origin: String) -> Extra {
+    let file = PlannedFile {
+        recipe: Recipe::Text(entry.text().to_owned()),
+        provenance: Provenance {
+            kind: Kind::Entry,
+            generations: Vec::new(),
+            signature: None,
+        },
+    };
+    Extra {
+        home: Home::Boot,
+        path: systemd_boot::entry_file_path(entry.name()),
+        file,
+        origin,
+    }
+}
+
+/// A refusal of [`bootloaders::extra`] with what would do instead.
+fn hinting(hint: &'static str) -> impl Fn(bootloaders::Error) -> Error {
+    move |refusal| Error::Extra { refusal, hint }
+}
+
+fn refuse(what: &'static str, name: &str, reason: &str, hint: &'static str) -> Error {
+    let (name, reason) = (name.to_owned(), reason.to_owned());
+    hinting(hint)(bootloaders::Error::Extra { what, name, reason })
+}
+
+fn describe(program: WellKnown) -> &'static str {
+    match program {
+        WellKnown::Memtest86 => "Memtest86+",
+        WellKnown::NetbootXyz => "netboot.xyz",
+        WellKnown::UefiShell => "EDK2 UEFI Shell",
+    }
+}
+
+#[cfg(test)]
+mod tests;
