@@ -12,6 +12,9 @@ use crate::window::Window;
 /// table. What takes more does not end.
 const DIRECTORY_BUDGET: u64 = 16 << 20;
 
+/// Directories in directories; firmware reads paths of some hundred characters.
+const MAX_DEPTH: usize = 128;
+
 /// An open FAT file system.
 pub struct Volume<'a> {
     image: &'a Image,
@@ -127,59 +130,71 @@ impl<'a> Volume<'a> {
     /// When it is not there or cannot be read.
     pub fn list(&self, directory: &str) -> Result<Vec<Item>, Error> {
         let directory = directory.trim_matches('/');
-        self.window.limit(DIRECTORY_BUDGET);
-        let root = self.file_system.root_dir();
-        let opened = if directory.is_empty() {
-            Ok(root)
-        } else {
-            root.open_dir(directory)
-        };
-        let opened = opened.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => self.missing(directory),
-            _ => self.failed(directory, &error),
-        })?;
-        let mut items = Vec::new();
-        for entry in opened.iter() {
-            let entry = entry.map_err(|error| self.failed(directory, &error))?;
-            let name = entry.file_name();
-            if name == "." || name == ".." {
-                continue;
-            }
-            let path = if directory.is_empty() {
-                name
-            } else {
-                format!("{directory}/{name}")
-            };
-            let is_directory = entry.is_dir();
-            let size = if is_directory { 0 } else { entry.len() };
-            items.push(Item {
-                path,
-                is_directory,
-                size,
-            });
-        }
-        items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(items)
+        let opened = self.directory(directory)?;
+        let items = self.entries(&opened, directory)?;
+        Ok(items.into_iter().map(|(item, _)| item).collect())
     }
 
     /// Everything below a directory, directories before what they hold.
     ///
     /// # Errors
-    /// When a directory cannot be read, or leads back into itself.
+    /// When a directory cannot be read, leads back into itself, or shares its
+    /// clusters with another.
     pub fn walk(&self, directory: &str) -> Result<Vec<Item>, Error> {
-        let mut items = Vec::new();
-        let mut pending = self.list(directory)?;
-        pending.reverse();
-        while let Some(item) = pending.pop() {
-            if item.path.len() > 4096 || items.len() > 10_000_000 {
-                return Err(self.failed(&item.path, &io::Error::other("it loops")));
-            }
-            if item.is_directory {
-                pending.extend(self.list(&item.path)?.into_iter().rev());
-            }
-            items.push(item);
+        let directory = directory.trim_matches('/');
+        let opened = self.directory(directory)?;
+        let mut walk = Walk {
+            volume: self,
+            depth: 0,
+            // Everything takes a cluster, so no sound volume has more in it.
+            room: self.window.size() / u64::from(self.file_system.cluster_size()).max(1),
+            items: Vec::new(),
+        };
+        walk.enter(&opened, directory)?;
+        Ok(walk.items)
+    }
+
+    fn directory(&self, path: &str) -> Result<Directory<'_>, Error> {
+        self.window.limit(DIRECTORY_BUDGET);
+        let root = self.file_system.root_dir();
+        if path.is_empty() {
+            return Ok(root);
         }
-        Ok(items)
+        root.open_dir(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.missing(path),
+            _ => self.failed(path, &error),
+        })
+    }
+
+    /// What a directory holds, by name, and each directory among it.
+    fn entries<'d>(
+        &'d self,
+        opened: &Directory<'d>,
+        path: &str,
+    ) -> Result<Vec<(Item, Option<Directory<'d>>)>, Error> {
+        self.window.limit(DIRECTORY_BUDGET);
+        let mut entries = Vec::new();
+        for entry in opened.iter() {
+            let entry = entry.map_err(|error| self.failed(path, &error))?;
+            let name = entry.file_name();
+            if name == "." || name == ".." {
+                continue;
+            }
+            let path = if path.is_empty() {
+                name
+            } else {
+                format!("{path}/{name}")
+            };
+            let is_directory = entry.is_dir();
+            let item = Item {
+                path,
+                is_directory,
+                size: if is_directory { 0 } else { entry.len() },
+            };
+            entries.push((item, is_directory.then(|| entry.to_dir())));
+        }
+        entries.sort_unstable_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+        Ok(entries)
     }
 
     /// Copies the content of a file.
@@ -239,6 +254,47 @@ impl<'a> Volume<'a> {
     }
 }
 
+/// A directory of a volume.
+type Directory<'d> = fatfs::Dir<'d, Shared>;
+
+/// A walk through a volume that may be damaged.
+struct Walk<'v, 'i> {
+    volume: &'v Volume<'i>,
+    depth: usize,
+    /// Clusters that have not been met yet.
+    room: u64,
+    items: Vec<Item>,
+}
+
+impl<'v> Walk<'v, '_> {
+    fn enter(&mut self, opened: &Directory<'v>, path: &str) -> Result<(), Error> {
+        self.depth += 1;
+        let cluster = u64::from(self.volume.file_system.cluster_size()).max(1);
+        for (item, inner) in self.volume.entries(opened, path)? {
+            let taken = if item.is_directory {
+                1
+            } else {
+                item.size.div_ceil(cluster)
+            };
+            let room = self
+                .room
+                .checked_sub(taken)
+                .filter(|_| self.depth <= MAX_DEPTH);
+            let Some(room) = room else {
+                return Err(self.volume.failed(path, &io::Error::other("it loops")));
+            };
+            self.room = room;
+            let path = item.path.clone();
+            self.items.push(item);
+            if let Some(inner) = inner {
+                self.enter(&inner, &path)?;
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+}
+
 fn not_fat(image: &Image, number: u32, reason: &str) -> Error {
     Error::image(
         &image.path,
@@ -253,6 +309,10 @@ struct Shared(std::rc::Rc<std::cell::RefCell<Window>>);
 impl Shared {
     fn new(window: Window) -> Self {
         Self(std::rc::Rc::new(std::cell::RefCell::new(window)))
+    }
+
+    fn size(&self) -> u64 {
+        self.0.borrow().size()
     }
 
     fn limit(&self, budget: u64) {

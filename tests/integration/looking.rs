@@ -131,3 +131,29 @@ fn verify_compares_files_with_the_manifest() {
         "image.raw: partition 1: `EFI/file` has other content\n"
     );
 }
+
+#[test]
+fn a_directory_that_leads_back_into_itself_is_noticed() {
+    let kit = Kit::empty();
+    kit.write("tree/A/B/FILE", "text");
+    kit.describe("", &esp(""));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let mut image = fs::read(kit.image()).unwrap();
+    // The entries of both directories; then B is made to be A.
+    let place = |image: &[u8], name: &[u8]| {
+        let entry = [name, b"          \x10"].concat();
+        image.windows(12).position(|bytes| bytes == entry).unwrap()
+    };
+    let (a, b) = (place(&image, b"A"), place(&image, b"B"));
+    image.copy_within(a + 26..a + 28, b + 26);
+    fs::write(kit.image(), image).unwrap();
+    for command in [
+        &["ls", "-R", "image.raw"][..],
+        &["extract", "image.raw", "-o", "out"],
+    ] {
+        let said = kit.compose().args(command).fails(1);
+        assert!(said.contains("it loops"), "{said}");
+    }
+    let output = kit.compose().args(["verify", "image.raw"]).run();
+    assert_eq!(output.status.code(), Some(3));
+}
