@@ -5,7 +5,8 @@
 //! never leads to the host's store.
 #![expect(clippy::disallowed_methods, reason = "finding files reads directories")]
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
@@ -14,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bootloaders::BootFile;
 use bootloaders::pe::{self, PeImage};
+use rustix::io::Errno;
 use tree_manifest::{Sha256, TreePath};
 
 use crate::error::Error;
@@ -43,6 +45,9 @@ struct Root {
     /// As the user wrote it, to recognise paths below it.
     given: PathBuf,
     canonical: PathBuf,
+    /// What is there and is no symbolic link, as seen from inside: every store path
+    /// has the same directories above it.
+    plain: RefCell<BTreeSet<OsString>>,
 }
 
 /// A regular file that was found.
@@ -76,8 +81,11 @@ impl Sources {
                 path: given.into(),
                 source,
             })?;
-            let given = given.into();
-            Ok(Root { given, canonical })
+            Ok(Root {
+                given: given.into(),
+                canonical,
+                plain: RefCell::default(),
+            })
         };
         let root = root.map(canonical).transpose()?;
         Ok(Self {
@@ -113,7 +121,7 @@ impl Sources {
     /// When it leads nowhere.
     pub fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         match &self.root {
-            Some(root) => resolve_inside(&root.canonical, path),
+            Some(root) => root.resolve(path),
             None => fs::canonicalize(path),
         }
     }
@@ -211,6 +219,52 @@ impl Sources {
     }
 }
 
+impl Root {
+    /// Resolves every symbolic link of a path as if this were the root directory.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let mut resolved = PathBuf::from("/");
+        // What is still to be walked, the next component last.
+        let mut rest: Vec<OsString> = Vec::new();
+        push_components(&mut rest, path);
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                resolved.pop();
+                continue;
+            }
+            resolved.push(&part);
+            let Some(target) = self.target(&resolved)? else {
+                continue;
+            };
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(io::Error::other("too many symbolic links"));
+            }
+            resolved.pop();
+            if target.is_absolute() {
+                resolved = PathBuf::from("/");
+            }
+            push_components(&mut rest, &target);
+        }
+        Ok(resolved)
+    }
+
+    /// What a symbolic link says; `None` when it is something else.
+    fn target(&self, inside: &Path) -> io::Result<Option<PathBuf>> {
+        if self.plain.borrow().contains(inside.as_os_str()) {
+            return Ok(None);
+        }
+        match fs::read_link(below(&self.canonical, inside)) {
+            // So Linux says that something is there and is no link.
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                self.plain.borrow_mut().insert(inside.into());
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
+    }
+}
+
 impl Need<'_> {
     pub(crate) fn missing(self, path: &Path, source: io::Error) -> Error {
         Error::Missing {
@@ -247,8 +301,22 @@ pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path)?;
     // The length saves reads; a file may have none, or another soon.
     let length = file.metadata()?.len().min(limit);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
-    file.take(limit).read_to_end(&mut bytes)?;
+    read_whole(file.take(limit), length)
+}
+
+/// All that a reader has. When that is as long as expected, it is read at once.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_whole(mut reader: impl Read, expected: u64) -> io::Result<Vec<u8>> {
+    // One more byte would show that there is more.
+    let mut bytes = vec![0; usize::try_from(expected).unwrap_or(0) + 1];
+    let count = reader.read(&mut bytes)?;
+    let is_all = count as u64 == expected;
+    bytes.truncate(count);
+    if !is_all {
+        reader.read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
 }
 
@@ -300,37 +368,6 @@ fn located(host: PathBuf, inside: PathBuf) -> io::Result<Located> {
 
 fn below(root: &Path, inside: &Path) -> PathBuf {
     root.join(inside.strip_prefix("/").unwrap_or(inside))
-}
-
-/// Resolves every symbolic link of a path as if `root` were the root directory.
-fn resolve_inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
-    let mut resolved = PathBuf::from("/");
-    // What is still to be walked, the next component last.
-    let mut rest: Vec<OsString> = Vec::new();
-    push_components(&mut rest, path);
-    let mut links = 0;
-    while let Some(part) = rest.pop() {
-        if part == ".." {
-            resolved.pop();
-            continue;
-        }
-        let next = resolved.join(&part);
-        let on_host = below(root, &next);
-        if !fs::symlink_metadata(&on_host)?.is_symlink() {
-            resolved = next;
-            continue;
-        }
-        links += 1;
-        if links > MOST_LINKS {
-            return Err(io::Error::other("too many symbolic links"));
-        }
-        let target = fs::read_link(&on_host)?;
-        if target.is_absolute() {
-            resolved = PathBuf::from("/");
-        }
-        push_components(&mut rest, &target);
-    }
-    Ok(resolved)
 }
 
 fn push_components(rest: &mut Vec<OsString>, path: &Path) {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tree_manifest::{TreePath, fat};
 
 use crate::error::Error;
+use crate::source::read_whole;
 
 /// The longest text that is read, in bytes. Entries have a few hundred.
 const LONGEST_TEXT: u64 = 64 << 10;
@@ -105,8 +106,8 @@ impl Inventory {
                 self.directories.insert(fold, path);
             } else if metadata.is_file() {
                 let size = metadata.len();
-                let text = if is_text(&path) && size <= LONGEST_TEXT {
-                    text_of(&item.path())?
+                let text = if is_text(&fold) && size <= LONGEST_TEXT {
+                    text_of(&item.path(), size)?
                 } else {
                     None
                 };
@@ -123,12 +124,10 @@ fn place(below: Option<&TreePath>, name: &std::ffi::OsStr) -> Option<TreePath> {
     TreePath::new(path).ok()
 }
 
-/// Whether a file is one whose text decides something: entries and settings.
-fn is_text(path: &TreePath) -> bool {
-    let is_text = ["conf", "srel"]
-        .into_iter()
-        .any(|wanted| has_extension(path, wanted));
-    is_text && is_below(path, "LOADER/")
+/// Whether a file is one whose text decides something: entries and settings. Of its
+/// path, the form in which FAT compares it.
+fn is_text(fold: &str) -> bool {
+    fold.starts_with("LOADER/") && (fold.ends_with(".CONF") || fold.ends_with(".SREL"))
 }
 
 /// Whether a path lies in a directory, named in upper case and with a `/`.
@@ -143,8 +142,10 @@ pub(crate) fn has_extension(path: &TreePath, wanted: &str) -> bool {
 }
 
 /// A text; `None` when it is not UTF-8, and so none of ours.
-fn text_of(path: &Path) -> Result<Option<String>, Error> {
-    let bytes = fs::read(path).map_err(read_error(path))?;
+fn text_of(path: &Path, size: u64) -> Result<Option<String>, Error> {
+    let bytes = fs::File::open(path)
+        .and_then(|file| read_whole(file, size))
+        .map_err(read_error(path))?;
     Ok(String::from_utf8(bytes).ok())
 }
 
