@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use bootloaders::{Arch, CommandLine, Line};
-use bootspec::v1::{BootSpecV1, GenerationV1};
+use bootspec::generation::Generation;
+use bootspec::v1::{BootSpecV1, GenerationV1, SpecialisationsV1};
 use bootspec::{BootJson, Extensions};
 use serde::Deserialize;
 use serde_json::Value;
@@ -138,9 +139,37 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
         )
     })?;
     shape::check(&value)?;
-    let document: BootJson = serde_json::from_value(value)
+    let document = boot_json(value)
         .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))?;
     from_boot_json(document)
+}
+
+/// A document whose keys were checked, as the crate has it.
+///
+/// The crate's types are flattened into one another, so serde copies a document once
+/// for each before it reads it. Most have no specialisations: those are put together
+/// from their parts, which are moved.
+fn boot_json(mut value: Value) -> serde_json::Result<BootJson> {
+    let has_specialisations = value[shape::SPECIALISATIONS]
+        .as_object()
+        .is_some_and(|named| !named.is_empty());
+    if has_specialisations {
+        return serde_json::from_value(value);
+    }
+    let bootspec = serde_json::from_value(value[shape::BOOTSPEC].take())?;
+    let is_extension =
+        |key: &str| !key.starts_with("org.nixos.bootspec.") && key != shape::SPECIALISATIONS;
+    let extensions = match value {
+        Value::Object(document) => document.into_iter().filter(|(key, _)| is_extension(key)),
+        _ => unreachable!("a document with checked keys is an object"),
+    };
+    Ok(BootJson {
+        generation: Generation::V1(GenerationV1 {
+            bootspec,
+            specialisations: SpecialisationsV1::default(),
+        }),
+        extensions: extensions.collect(),
+    })
 }
 
 /// Makes the document that a system lacks: NixOS writes one since 23.05. The
