@@ -13,13 +13,13 @@ use esp_builder::live::changes::Place;
 use esp_builder::live::execute::{Mounts, execute};
 use esp_builder::live::install::{Installation, Policy, prepare};
 use esp_builder::live::lock::{self, Locks};
-use esp_builder::live::{booted, known, mount, status, verify};
+use esp_builder::live::{booted, known, mount, random_seed, status, verify};
 use esp_builder::loader::LoaderBinary;
 use esp_builder::plan::TreePlan;
 use esp_builder::{Planned, Settings};
 use tree_manifest::{Manifest, Role, TreePath};
 
-use crate::cli::live::{InstallArgs, LiveCommand, PartitionArgs, RepairArgs};
+use crate::cli::live::{InstallArgs, LiveCommand, PartitionArgs, RandomSeed, RepairArgs};
 use crate::failure::Failure;
 use crate::live_report as say;
 use crate::report;
@@ -75,6 +75,9 @@ fn install(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failure> {
         for (mounts, installation) in targets.iter().zip(&installations) {
             make(mounts, installation, quiet || args.partition.json)?;
         }
+        if args.random_seed == RandomSeed::Auto && settings.root.is_none() {
+            write_seeds(&targets);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -105,6 +108,17 @@ fn make(mounts: &Mounts, installation: &Installation, hidden: bool) -> Result<()
     );
     bar.finish_and_clear();
     Ok(made?)
+}
+
+/// Last of all, and without a right to fail: a machine boots without a seed.
+fn write_seeds(targets: &[Mounts]) {
+    for esp in targets.iter().filter_map(|mounts| mounts.get(&Role::esp())) {
+        if let Err(error) = random_seed::write_if_absent(esp) {
+            let cause = std::error::Error::source(&error);
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            report::warning(&format!("no random seed: {error}{cause}"));
+        }
+    }
 }
 
 /// NixOS asks for a boot loader's own files with a variable of the environment.

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`changes`], [`space`] and [`steps`] are pure; [`inventory`], [`known`] and
-//! [`execute`] look and write.
+//! [`execute`] look and write, as does [`random_seed`].
 
 pub mod booted;
 pub mod changes;
@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod known;
 pub mod lock;
 pub mod mount;
+pub mod random_seed;
 pub mod space;
 pub mod status;
 pub mod steps;

@@ -22,10 +22,6 @@ use crate::settings::Settings;
 /// Who a boot loader's own files are for, in messages.
 const LOADER: &str = "systemd-boot";
 
-/// What the boot loader changes at every boot. Were it a file of ours, each run would
-/// bring an old seed back.
-const RANDOM_SEED: &str = "loader/random-seed";
-
 /// Everything that will be in the trees, in path order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreePlan {
@@ -140,6 +136,14 @@ pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
     Ok(plan)
 }
 
+/// What the boot loader changes at every boot, on the ESP. It is in no plan: each run
+/// would bring an old seed back.
+#[must_use]
+pub fn random_seed_path() -> TreePath {
+    TreePath::new("loader/random-seed")
+        .unwrap_or_else(|error| unreachable!("a constant path: {error}"))
+}
+
 fn type1_text(entry: &BootEntry, settings: &Settings, with_architecture: bool) -> String {
     let machine_id = settings.machine_id.as_ref();
     systemd_boot::type1(entry, machine_id, with_architecture).render()
@@ -245,8 +249,7 @@ impl TreePlan {
     fn reserve(&mut self) -> Result<(), Error> {
         let (role, state) = known::state_place();
         self.claim(&role, state, "what `install` writes down", false)?;
-        let seed = TreePath::new(RANDOM_SEED)
-            .unwrap_or_else(|error| unreachable!("a constant path: {error}"));
+        let seed = random_seed_path();
         self.claim(&Role::esp(), seed, "the boot loader's random seed", false)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Flags;
 
@@ -79,7 +79,18 @@ pub(crate) struct InstallArgs {
     /// Where the kernel shows EFI variables
     #[arg(long, value_name = "DIR", default_value = esp_builder::live::booted::EFIVARS)]
     pub(crate) efivars: PathBuf,
+    /// The boot loader's random seed: auto writes one where there is none, but not for
+    /// the image of another system (--root)
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) random_seed: RandomSeed,
     /// Leave EFI variables alone, as this release does in any case
     #[arg(long)]
     pub(crate) no_variables: bool,
+}
+
+/// When `install` writes a random seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RandomSeed {
+    Auto,
+    No,
 }
