@@ -16,6 +16,7 @@ use esp_builder::live::lock::{self, Locks};
 use esp_builder::live::{booted, known, mount, random_seed, status, verify};
 use esp_builder::loader::LoaderBinary;
 use esp_builder::plan::TreePlan;
+use esp_builder::source::Sources;
 use esp_builder::{Planned, Settings};
 use tree_manifest::{Manifest, Role, TreePath};
 
@@ -49,12 +50,13 @@ fn install(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failure> {
     let planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
     let booted = booted::booted(&args.efivars);
+    let store_dir = store_on_host(&settings)?;
     let mut installations = Vec::new();
     // All of them are prepared before any is touched.
     for mounts in &targets {
         let settled = settled(&planned, mounts, reinstall);
         let policy = Policy {
-            store_dir: &settings.store_dir,
+            store_dir: &store_dir,
             booted: booted.clone(),
             settled,
             order: None,
@@ -80,6 +82,13 @@ fn install(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The store as the sources of a plan name it: that of a root is as immutable as the
+/// host's.
+fn store_on_host(settings: &Settings) -> Result<PathBuf, Failure> {
+    let sources = Sources::new(settings.root.as_deref(), &settings.store_dir)?;
+    Ok(sources.on_host(&settings.store_dir))
 }
 
 /// Keeps others off the partitions, from the first look to the last write.

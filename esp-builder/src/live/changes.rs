@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tree_manifest::{Kind, Manifest, Role, Sha256, TreePath, fat};
+use tree_manifest::{Kind, Manifest, Role, Sha256, TreePath};
 
-use super::inventory::Inventory;
+use super::inventory::{Found, Inventory};
 use super::known::state_place;
 use super::steps::is_temporary;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
@@ -75,12 +75,15 @@ pub fn changes(
     is_ours: &dyn Fn(&TreePath) -> bool,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut wanted: BTreeSet<(Role, String)> = BTreeSet::new();
+    let mut wanted: BTreeSet<(&Role, &TreePath)> = BTreeSet::new();
     for (role, tree) in &plan.trees {
         for (path, file) in tree {
-            wanted.insert((role.clone(), fat::fold(path.as_str())));
+            let found = inventories
+                .get(role)
+                .and_then(|inventory| inventory.file(path));
+            wanted.extend(found.map(|found| (role, &found.path)));
             let place = (role.clone(), path.clone());
-            let action = action(&place, file, inventories, known);
+            let action = found.map_or(Action::Add, |found| action(&place, file, found, known));
             let (size, kind) = (file.recipe.size(), Some(file.provenance.kind));
             changes.push(Change {
                 place,
@@ -92,14 +95,16 @@ pub fn changes(
     }
     for (role, inventory) in inventories {
         for found in inventory.files() {
-            let fold = fat::fold(found.path.as_str());
+            if wanted.contains(&(role, &found.path)) {
+                continue;
+            }
             let place = (role.clone(), found.path.clone());
             let recorded = recorded(&known.state, &place);
             // What an interrupted run left goes without being asked.
             let is_candidate = (recorded.is_some() || is_ours(&found.path))
                 && !is_temporary(&found.path)
                 && place != state_place();
-            if wanted.contains(&(role.clone(), fold)) || !is_candidate {
+            if !is_candidate {
                 continue;
             }
             let action = match &place {
@@ -121,18 +126,8 @@ pub fn changes(
     changes
 }
 
-fn action(
-    place: &Place,
-    file: &PlannedFile,
-    inventories: &BTreeMap<Role, Inventory>,
-    known: &Known,
-) -> Action {
-    let Some(found) = inventories
-        .get(&place.0)
-        .and_then(|inventory| inventory.file(&place.1))
-    else {
-        return Action::Add;
-    };
+/// What becomes of a file that is there.
+fn action(place: &Place, file: &PlannedFile, found: &Found, known: &Known) -> Action {
     let is_same = match &file.recipe {
         Recipe::Text(text) => found.text.as_ref() == Some(text),
         Recipe::Copy { size, .. } => found.size == *size && known.same.contains_key(place),

@@ -1,5 +1,6 @@
 //! From a plan to the steps that install it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -121,37 +122,60 @@ pub fn prepare(
 
 /// The plan with the names of entries that are there already: an entry keeps its
 /// counter, and so what is known of it.
-fn keep_counters(plan: &TreePlan, inventories: &BTreeMap<Role, Inventory>) -> TreePlan {
-    let mut kept = plan.clone();
-    for (role, tree) in &mut kept.trees {
+fn keep_counters<'a>(
+    plan: &'a TreePlan,
+    inventories: &BTreeMap<Role, Inventory>,
+) -> Cow<'a, TreePlan> {
+    let mut kept = Cow::Borrowed(plan);
+    for (role, tree) in &plan.trees {
         let Some(inventory) = inventories.get(role) else {
             continue;
         };
-        let entries = inventory
-            .files()
-            .filter(|found| is_below(&found.path, "LOADER/ENTRIES/"));
-        let mut existing: BTreeMap<String, Vec<EntryFileName>> = BTreeMap::new();
-        for name in entries.filter_map(|found| EntryFileName::parse(found.path.name())) {
-            let id = fat::fold(name.id().as_str());
-            existing.entry(id).or_default().push(name);
-        }
         let is_entry = |file: &PlannedFile| file.provenance.kind == Kind::Entry;
-        let planned = tree.iter().filter(|(_, file)| is_entry(file));
-        let planned: Vec<TreePath> = planned.map(|(path, _)| path.clone()).collect();
-        for path in planned {
+        // A name without a counter that is there is the best there can be.
+        let is_settled = |path: &TreePath| {
+            let found = inventory.file(path);
+            !path.name().contains('+') && found.is_some_and(|found| found.path == *path)
+        };
+        let mut planned = tree
+            .iter()
+            .filter(|(path, file)| is_entry(file) && !is_settled(path))
+            .peekable();
+        if planned.peek().is_none() {
+            continue;
+        }
+        let existing = existing_entries(inventory);
+        for (path, file) in planned {
             let Some(name) = EntryFileName::parse(path.name()) else {
                 continue;
             };
             let Some(same) = existing.get(&fat::fold(name.id().as_str())) else {
                 continue;
             };
-            if let Some(file) = tree.remove(&path) {
-                let known = name.among(same, None);
-                tree.insert(systemd_boot::entry_file_path(&known), file);
+            let known = systemd_boot::entry_file_path(&name.among(same, None));
+            if known == *path {
+                continue;
+            }
+            if let Some(tree) = kept.to_mut().trees.get_mut(role) {
+                tree.remove(path);
+                tree.insert(known, file.clone());
             }
         }
     }
     kept
+}
+
+/// The names of the entries that are there, by what they are without a counter.
+fn existing_entries(inventory: &Inventory) -> BTreeMap<String, Vec<EntryFileName>> {
+    let entries = inventory
+        .files()
+        .filter(|found| is_below(&found.path, "LOADER/ENTRIES/"));
+    let mut existing: BTreeMap<String, Vec<EntryFileName>> = BTreeMap::new();
+    for name in entries.filter_map(|found| EntryFileName::parse(found.path.name())) {
+        let id = fat::fold(name.id().as_str());
+        existing.entry(id).or_default().push(name);
+    }
+    existing
 }
 
 /// Finds the entries that must not go, and the one that is the default now.

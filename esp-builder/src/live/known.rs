@@ -72,13 +72,14 @@ pub fn compare(
             continue;
         };
         for (path, file) in tree {
+            let Some((source, size)) = copied(file) else {
+                continue;
+            };
+            let found = inventory.file(path).filter(|found| found.size == size);
+            let Some(found) = found else {
+                continue;
+            };
             let place = (role.clone(), path.clone());
-            let Some(found) = inventory.file(path) else {
-                continue;
-            };
-            let Some(source) = comparable(file, found) else {
-                continue;
-            };
             let vouched = recorded(&known.state, &place)
                 .filter(|old| old.size == found.size && names(&old.source, source))
                 .filter(|_| source.starts_with(store_dir));
@@ -94,11 +95,11 @@ pub fn compare(
     Ok(())
 }
 
-/// The source of a planned copy whose size is that of what is there.
-fn comparable<'a>(file: &'a PlannedFile, found: &Found) -> Option<&'a Path> {
+/// The source of a planned copy, and its size.
+fn copied(file: &PlannedFile) -> Option<(&Path, u64)> {
     match &file.recipe {
-        Recipe::Copy { from, size } if *size == found.size => Some(from),
-        _ => None,
+        Recipe::Copy { from, size } => Some((from, *size)),
+        Recipe::Text(_) => None,
     }
 }
 
@@ -146,7 +147,8 @@ pub fn entry_and_content(role: &Role, found: &Found) -> BTreeSet<Place> {
     places
 }
 
-/// The state of a run: of the plan as it will be, and of what was.
+/// The state of a run: of the plan as it will be, and of what was. Its texts are empty
+/// when both are the same.
 ///
 /// `digests` are those of every planned copy.
 ///
@@ -176,6 +178,16 @@ pub fn state(
                 .insert(place.1.clone(), entry);
         }
     }
+    let place = state_place();
+    if outcome == known.state {
+        // Nothing is to be written down, so no text is made.
+        return Ok(State {
+            place,
+            present: String::new(),
+            intent: String::new(),
+            outcome: String::new(),
+        });
+    }
     let mut intent = outcome.clone();
     for (role, tree) in &known.state.trees {
         for (path, entry) in tree {
@@ -184,7 +196,7 @@ pub fn state(
         }
     }
     Ok(State {
-        place: state_place(),
+        place,
         present: known.state.to_json(),
         intent: intent.to_json(),
         outcome: outcome.to_json(),
