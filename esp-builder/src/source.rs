@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
@@ -135,6 +135,20 @@ impl Sources {
         located(self.on_host(&inside), inside)
     }
 
+    /// Finds a file in a directory that was resolved before.
+    ///
+    /// # Errors
+    /// As [`Sources::locate`].
+    pub fn locate_in(&self, directory: &Path, name: &str) -> io::Result<Located> {
+        let inside = directory.join(name);
+        let host = self.on_host(&inside);
+        let metadata = fs::symlink_metadata(&host)?;
+        if metadata.is_symlink() {
+            return self.locate(&inside);
+        }
+        of_metadata(host, inside, &metadata)
+    }
+
     /// A path of a document as the host reads it, links unresolved; for messages
     /// and searches.
     #[must_use]
@@ -233,7 +247,7 @@ impl Root {
                 continue;
             }
             resolved.push(&part);
-            let Some(target) = self.target(&resolved)? else {
+            let Some(target) = self.target(&resolved, !rest.is_empty())? else {
                 continue;
             };
             links += 1;
@@ -249,15 +263,18 @@ impl Root {
         Ok(resolved)
     }
 
-    /// What a symbolic link says; `None` when it is something else.
-    fn target(&self, inside: &Path) -> io::Result<Option<PathBuf>> {
-        if self.plain.borrow().contains(inside.as_os_str()) {
+    /// What a symbolic link says; `None` when it is something else. What is looked
+    /// into will be again.
+    fn target(&self, inside: &Path, is_looked_into: bool) -> io::Result<Option<PathBuf>> {
+        if is_looked_into && self.plain.borrow().contains(inside.as_os_str()) {
             return Ok(None);
         }
         match fs::read_link(below(&self.canonical, inside)) {
             // So Linux says that something is there and is no link.
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                self.plain.borrow_mut().insert(inside.into());
+                if is_looked_into {
+                    self.plain.borrow_mut().insert(inside.into());
+                }
                 Ok(None)
             }
             found => found.map(Some),
@@ -356,6 +373,10 @@ fn encode(name: &str) -> String {
 
 fn located(host: PathBuf, inside: PathBuf) -> io::Result<Located> {
     let metadata = fs::symlink_metadata(&host)?;
+    of_metadata(host, inside, &metadata)
+}
+
+fn of_metadata(host: PathBuf, inside: PathBuf, metadata: &Metadata) -> io::Result<Located> {
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

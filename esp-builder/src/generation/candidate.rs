@@ -183,7 +183,7 @@ impl Candidate {
         sources: &Sources,
     ) -> Result<Result<Document, String>, Error> {
         let path = system.join("boot.json");
-        match sources.locate(&path) {
+        match sources.locate_in(system, "boot.json") {
             Ok(located) => document::load(&located.host)
                 .map(Ok)
                 .map_err(|error| self.refused(error)),
