@@ -119,6 +119,18 @@ fn links_are_sorted_by_number_and_may_have_gaps() {
 }
 
 #[test]
+fn a_document_may_be_a_link_inside_the_root() {
+    let kit = kit_with(&[1]);
+    let place = "nix/store/s1-nixos/boot.json";
+    kit.write("nix/store/b1-boot.json", system("linked").to_string());
+    fs::remove_file(kit.root().join(place)).unwrap();
+    kit.link("/nix/store/b1-boot.json", place);
+    let loaded = load(&kit, &system_profile(0), None).unwrap();
+    let label = loaded.generations.as_slice()[0].system.label.as_ref();
+    assert_eq!(label.unwrap().as_str(), "linked");
+}
+
+#[test]
 fn a_profile_may_be_named_as_the_host_sees_it() {
     let kit = kit_with(&[1]);
     let path = kit.root().join(PROFILES).join("system");

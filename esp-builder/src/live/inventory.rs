@@ -106,7 +106,7 @@ impl Inventory {
                 self.directories.insert(fold, path);
             } else if metadata.is_file() {
                 let size = metadata.len();
-                let text = if is_text(&fold) && size <= LONGEST_TEXT {
+                let text = if is_text(&path, &fold) && size <= LONGEST_TEXT {
                     text_of(&item.path(), size)?
                 } else {
                     None
@@ -124,10 +124,10 @@ fn place(below: Option<&TreePath>, name: &std::ffi::OsStr) -> Option<TreePath> {
     TreePath::new(path).ok()
 }
 
-/// Whether a file is one whose text decides something: entries and settings. Of its
-/// path, the form in which FAT compares it.
-fn is_text(fold: &str) -> bool {
-    fold.starts_with("LOADER/") && (fold.ends_with(".CONF") || fold.ends_with(".SREL"))
+/// Whether a file is one whose text decides something: entries and settings. `fold` is
+/// its path as FAT compares it.
+fn is_text(path: &TreePath, fold: &str) -> bool {
+    fold.starts_with("LOADER/") && (has_extension(path, "conf") || has_extension(path, "srel"))
 }
 
 /// Whether a path lies in a directory, named in upper case and with a `/`.
