@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use bootloaders::spelling;
 use clap::{Args, Command};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
@@ -39,33 +40,17 @@ fn parse(text: &str) -> Result<Flags, String> {
         .collect();
     for key in table.keys() {
         if !known.contains(&key.as_str()) {
+            let nearest = spelling::nearest(key, known);
+            let nearest = nearest.map(|name| format!("; did you mean `{name}`?"));
             let key = key.escape_debug();
-            let nearest = known
-                .iter()
-                .min_by_key(|name| distance(&key.to_string(), name));
-            let nearest = nearest.copied().unwrap_or_default();
-            return Err(format!("unknown key `{key}`; did you mean `{nearest}`?"));
+            return Err(format!(
+                "unknown key `{key}`{}",
+                nearest.unwrap_or_default()
+            ));
         }
     }
     // From the text, not the table: the errors then show the line.
     toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
-}
-
-/// How many letters must be added, removed or replaced to get from one word to
-/// the other.
-fn distance(first: &str, second: &str) -> usize {
-    let second: Vec<char> = second.chars().collect();
-    let mut row: Vec<usize> = (0..=second.len()).collect();
-    for (index, letter) in first.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in second.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// A value that is written as on the command line; numbers need no quotes.
