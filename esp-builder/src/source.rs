@@ -5,26 +5,25 @@
 //! never leads to the host's store.
 #![expect(clippy::disallowed_methods, reason = "finding files reads directories")]
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use bootloaders::BootFile;
 use bootloaders::pe::{self, PeImage};
-use rustix::io::Errno;
 use tree_manifest::{Sha256, TreePath};
 
 use crate::error::Error;
 
+mod root;
+
+use root::{Root, below};
+
 /// Where kernels and their like lie on the boot partition.
 const DIRECTORY: &str = "EFI/nixos";
-
-/// How many symbolic links a path may go through, as in the kernel.
-const MOST_LINKS: usize = 40;
 
 /// Finds files of documents and of the host. What was found is remembered:
 /// generations share kernels, and no head is read twice.
@@ -37,17 +36,6 @@ pub struct Sources {
     found: BTreeMap<OsString, OsString>,
     /// The files by their host's path.
     looked_at: BTreeMap<OsString, (BootFile, Option<PeImage>)>,
-}
-
-/// A directory that stands for the root directory.
-#[derive(Debug)]
-struct Root {
-    /// As the user wrote it, to recognise paths below it.
-    given: PathBuf,
-    canonical: PathBuf,
-    /// What is there and is no symbolic link, as seen from inside: every store path
-    /// has the same directories above it.
-    plain: RefCell<BTreeSet<OsString>>,
 }
 
 /// A regular file that was found.
@@ -84,7 +72,7 @@ impl Sources {
             Ok(Root {
                 given: given.into(),
                 canonical,
-                plain: RefCell::default(),
+                plain: std::cell::RefCell::default(),
             })
         };
         let root = root.map(canonical).transpose()?;
@@ -233,55 +221,6 @@ impl Sources {
     }
 }
 
-impl Root {
-    /// Resolves every symbolic link of a path as if this were the root directory.
-    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        let mut resolved = PathBuf::from("/");
-        // What is still to be walked, the next component last.
-        let mut rest: Vec<OsString> = Vec::new();
-        push_components(&mut rest, path);
-        let mut links = 0;
-        while let Some(part) = rest.pop() {
-            if part == ".." {
-                resolved.pop();
-                continue;
-            }
-            resolved.push(&part);
-            let Some(target) = self.target(&resolved, !rest.is_empty())? else {
-                continue;
-            };
-            links += 1;
-            if links > MOST_LINKS {
-                return Err(io::Error::other("too many symbolic links"));
-            }
-            resolved.pop();
-            if target.is_absolute() {
-                resolved = PathBuf::from("/");
-            }
-            push_components(&mut rest, &target);
-        }
-        Ok(resolved)
-    }
-
-    /// What a symbolic link says; `None` when it is something else. What is looked
-    /// into will be again.
-    fn target(&self, inside: &Path, is_looked_into: bool) -> io::Result<Option<PathBuf>> {
-        if is_looked_into && self.plain.borrow().contains(inside.as_os_str()) {
-            return Ok(None);
-        }
-        match fs::read_link(below(&self.canonical, inside)) {
-            // So Linux says that something is there and is no link.
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                if is_looked_into {
-                    self.plain.borrow_mut().insert(inside.into());
-                }
-                Ok(None)
-            }
-            found => found.map(Some),
-        }
-    }
-}
-
 impl Need<'_> {
     pub(crate) fn missing(self, path: &Path, source: io::Error) -> Error {
         Error::Missing {
@@ -385,17 +324,4 @@ fn of_metadata(host: PathBuf, inside: PathBuf, metadata: &Metadata) -> io::Resul
         inside,
         size: metadata.len(),
     })
-}
-
-fn below(root: &Path, inside: &Path) -> PathBuf {
-    root.join(inside.strip_prefix("/").unwrap_or(inside))
-}
-
-fn push_components(rest: &mut Vec<OsString>, path: &Path) {
-    let walked = path.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    rest.extend(walked);
 }
