@@ -104,7 +104,7 @@ pub fn prepare(
     mark_entries(&inventories, policy, &mut known);
     known::compare(plan, &inventories, mounts, policy.store_dir, &mut known)?;
     let changes = changes(plan, &inventories, &known, policy.is_ours);
-    let by_place = digests(plan, &changes, &known, mounts)?;
+    let by_place = digests(plan, &changes, &known)?;
     let state = known::state(plan, &changes, &known, &by_place)?;
     let overhead = state.intent.len() as u64;
     let (order, uses) = space::budget(&changes, &inventories, overhead, policy.order);
@@ -221,35 +221,29 @@ pub(crate) fn without_counter(name: &str) -> (String, Option<u32>) {
     }
 }
 
-/// The digest of every planned copy: known already, or read now.
+/// The digest of every planned copy that is, or will be, as planned: known already,
+/// or read now.
 fn digests(
     plan: &TreePlan,
     changes: &[Change],
     known: &Known,
-    mounts: &Mounts,
 ) -> Result<BTreeMap<Place, Sha256>, Error> {
     let mut digests = known.same.clone();
     let mut read: BTreeMap<&Path, Sha256> = BTreeMap::new();
-    for change in changes {
-        let place = &change.place;
+    // What stays and is not the same has no digest: it is not of this plan.
+    let written = changes
+        .iter()
+        .filter(|change| change.action != Action::Keep);
+    for place in written.map(|change| &change.place) {
         let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
         let Some(Recipe::Copy { from, .. }) = planned.map(|file| &file.recipe) else {
             continue;
         };
-        if digests.contains_key(place) {
-            continue;
-        }
-        let digest = match (change.action, mounts.get(&place.0)) {
-            // It stays although it differs from the plan.
-            (Action::Keep, Some(mount)) => digest_of(&place.1.on(mount))?,
-            _ => match read.get(from.as_path()) {
-                Some(digest) => *digest,
-                None => digest_of(from)?,
-            },
+        let digest = match read.get(from.as_path()) {
+            Some(digest) => *digest,
+            None => digest_of(from)?,
         };
-        if change.action != Action::Keep {
-            read.insert(from, digest);
-        }
+        read.insert(from, digest);
         digests.insert(place.clone(), digest);
     }
     Ok(digests)

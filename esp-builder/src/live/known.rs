@@ -150,7 +150,7 @@ pub fn entry_and_content(role: &Role, found: &Found) -> BTreeSet<Place> {
 /// The state of a run: of the plan as it will be, and of what was. Its texts are empty
 /// when both are the same.
 ///
-/// `digests` are those of every planned copy.
+/// `digests` are those of every planned copy that is, or will be, as planned.
 ///
 /// # Errors
 /// When a source has a path that no JSON can hold.
@@ -168,6 +168,12 @@ pub fn state(
         let place = &change.place;
         let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
         let entry = match (planned, change.action) {
+            // What stays as somebody left it is as it was written down, if it was.
+            (Some(file), Action::Keep)
+                if copied(file).is_some() && !digests.contains_key(place) =>
+            {
+                recorded(&known.state, place).cloned().map(Entry::File)
+            }
             (Some(file), _) => Some(entry_of(file, digests.get(place).copied())?),
             (None, Action::Protect) => recorded(&known.state, place).cloned().map(Entry::File),
             (None, _) => None,

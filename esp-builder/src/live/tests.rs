@@ -471,6 +471,28 @@ fn an_entry_that_is_being_tried_keeps_its_counter() {
 }
 
 #[test]
+fn a_boot_loader_that_stays_is_neither_damage_nor_a_change_of_its_source() {
+    let kit = kit();
+    let root = memory();
+    let theirs = root.path().join("EFI/systemd/systemd-bootx64.efi");
+    fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, "a newer boot loader of another length").unwrap();
+    let stays = TreePath::new("EFI/systemd/systemd-bootx64.efi").unwrap();
+    let policy = Policy {
+        settled: [(Role::esp(), stays)].into(),
+        ..policy(&kit, &[])
+    };
+    // The other place gets a copy of the same source.
+    install(&plan_of(&kit, &[1]), root.path(), &policy);
+    assert!(root.path().join("EFI/BOOT/BOOTX64.EFI").exists());
+    let mounts = mounts(root.path());
+    let (state, _) = load_state(&mounts).unwrap();
+    assert_eq!(verify(&state, &mounts).unwrap(), []);
+    let again = prepare(&plan_of(&kit, &[1]), &mounts, &policy).unwrap();
+    assert_eq!(again.steps, []);
+}
+
+#[test]
 fn truncated_and_changed_files_are_replaced() {
     let kit = kit();
     let root = memory();
