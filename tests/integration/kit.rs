@@ -48,6 +48,19 @@ impl Kit {
         kit
     }
 
+    /// A kit whose tree has a manifest that was written after it, and a description
+    /// that names it.
+    pub fn with_manifest() -> Self {
+        let kit = Self::empty();
+        kit.write("out/esp/EFI/file", "content");
+        settle();
+        kit.write("out/manifest.json", manifest("EFI/file", b"content"));
+        settle();
+        let partition = esp("").replace("\"tree\"", "\"out/manifest.json#esp\"");
+        kit.describe("", &partition);
+        kit
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -95,6 +108,22 @@ impl Kit {
         names.sort();
         names
     }
+}
+
+/// A manifest of one file in `out/esp`.
+pub fn manifest(path: &str, content: &[u8]) -> String {
+    let digest = tree_manifest::Sha256::of(content);
+    let size = content.len();
+    let file = format!(
+        r#"{{"type":"file","size":{size},"sha256":"{digest}","source":{{"path":"esp/{path}"}}}}"#
+    );
+    format!(r#"{{"format":"tree-manifest","version":1,"trees":{{"esp":{{"{path}":{file}}}}}}}"#)
+}
+
+/// Lets the clock of the file system go on: what one of its ticks holds has one
+/// time, and cannot be told apart.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
 }
 
 /// Bytes without a pattern, the same for the same seed.

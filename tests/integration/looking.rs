@@ -96,20 +96,7 @@ fn verify_finds_damage() {
 
 #[test]
 fn verify_compares_files_with_the_manifest() {
-    let kit = Kit::empty();
-    kit.write("out/esp/EFI/file", "content");
-    let file = format!(
-        r#"{{"type":"file","size":7,"sha256":"{}","source":{{"path":"esp/EFI/file"}}}}"#,
-        tree_manifest::Sha256::of(b"content")
-    );
-    let manifest = format!(
-        r#"{{"format":"tree-manifest","version":1,"trees":{{"esp":{{"EFI/file":{file}}}}}}}"#
-    );
-    kit.write("out/manifest.json", &manifest);
-    kit.describe(
-        "",
-        &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
-    );
+    let kit = Kit::with_manifest();
     kit.compose().args(["-q", "image.toml"]).ok();
     let verify = || {
         kit.compose()

@@ -1,6 +1,6 @@
 use std::fs;
 
-use crate::kit::{Kit, esp, noise};
+use crate::kit::{Kit, esp, manifest, noise};
 
 /// Runs `compose image.toml`, which must fail and leave nothing behind; returns
 /// what it said, with the folder's name taken out.
@@ -9,35 +9,6 @@ fn refused(kit: &Kit) -> String {
     let said = kit.compose().arg("image.toml").fails(1);
     assert_eq!(kit.names(), before, "something was left behind");
     said.replace(&kit.root().display().to_string(), "FOLDER")
-}
-
-fn manifest(path: &str, content: &[u8]) -> String {
-    let digest = tree_manifest::Sha256::of(content);
-    let size = content.len();
-    let file = format!(
-        r#"{{"type":"file","size":{size},"sha256":"{digest}","source":{{"path":"esp/{path}"}}}}"#
-    );
-    format!(r#"{{"format":"tree-manifest","version":1,"trees":{{"esp":{{"{path}":{file}}}}}}}"#)
-}
-
-/// A kit whose tree has a manifest that was written after it.
-fn kit_with_manifest() -> Kit {
-    let kit = Kit::empty();
-    kit.write("out/esp/EFI/file", "content");
-    settle();
-    kit.write("out/manifest.json", manifest("EFI/file", b"content"));
-    settle();
-    kit.describe(
-        "",
-        &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
-    );
-    kit
-}
-
-/// Lets the clock of the file system go on: what one of its ticks holds has one
-/// time, and cannot be told apart.
-fn settle() {
-    std::thread::sleep(std::time::Duration::from_millis(20));
 }
 
 #[test]
@@ -77,7 +48,7 @@ fn a_file_over_4_gib_is_refused() {
 
 #[test]
 fn content_that_changed_since_its_manifest_is_refused() {
-    let kit = kit_with_manifest();
+    let kit = Kit::with_manifest();
     kit.compose().args(["-q", "image.toml"]).ok();
     fs::remove_file(kit.image()).unwrap();
     // Of the same length, so that only the digest tells.
@@ -91,7 +62,7 @@ fn content_that_changed_since_its_manifest_is_refused() {
 
 #[test]
 fn a_file_renamed_over_another_is_noticed() {
-    let kit = kit_with_manifest();
+    let kit = Kit::with_manifest();
     // It is older than the manifest; only the rename is new.
     let old = fs::File::open(kit.path("out/esp/EFI/file")).unwrap();
     let time = old.metadata().unwrap().modified().unwrap();
@@ -108,7 +79,7 @@ fn a_file_renamed_over_another_is_noticed() {
 
 #[test]
 fn manifests_that_cannot_be_trusted_are_refused() {
-    let kit = kit_with_manifest();
+    let kit = Kit::with_manifest();
     let sound = manifest("EFI/file", b"content");
     let said = [
         sound.replace("\"version\":1", "\"version\":2"),
@@ -132,7 +103,7 @@ fn missing_and_unusual_sources_are_refused() {
     let missing = refused(&kit);
     kit.describe("", &esp("").replace("\"tree\"", "\"manifest.json#esp\""));
     let no_manifest = refused(&kit);
-    let kit = kit_with_manifest();
+    let kit = Kit::with_manifest();
     kit.describe(
         "",
         &esp("").replace("\"tree\"", "\"out/manifest.json#xbootldr\""),
@@ -158,7 +129,7 @@ fn an_output_that_is_no_file_is_not_replaced() {
 
 #[test]
 fn an_older_image_stays_when_a_new_one_fails() {
-    let kit = kit_with_manifest();
+    let kit = Kit::with_manifest();
     kit.compose().args(["-q", "image.toml"]).ok();
     let before = fs::read(kit.image()).unwrap();
     kit.write("out/esp/EFI/file", "CONTENT");
