@@ -9,7 +9,7 @@ use std::thread;
 use tree_manifest::Sha256;
 
 use crate::error::{self, Error};
-use crate::extent::{Source, Sources};
+use crate::source::{Source, Sources};
 
 /// Reads every source that has a digest, and compares.
 ///

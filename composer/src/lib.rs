@@ -16,10 +16,10 @@
 //! generation and no NixOS; it takes trees as they are.
 
 pub mod config;
-pub mod copy;
+
 pub mod digests;
 mod error;
-pub mod extent;
+
 pub mod fat;
 pub mod fit;
 pub mod image;
@@ -30,6 +30,7 @@ pub mod raw;
 pub mod scan;
 pub mod seed;
 pub mod size;
+pub mod source;
 pub mod table;
 pub mod tree;
 pub mod verify;

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use composer::config::{self, ImageConfig, ImageSection};
-use composer::extent::{Content, ExtentMap, Sources};
 use composer::inspect::Layout;
 use composer::plan::{self, ImagePlan};
 use composer::size::SectorSize;
+use composer::source::Sources;
 use composer::{Error, digests, raw, scan};
+use extents::{Content, ExtentMap};
 
 use cli::{ComposeRequest, Request};
 use report::Progress;

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use extents::{ExtentMap, SourceId};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::config::{FileSystem, ImageConfig, ImageSize, PartitionConfig};
 use crate::error::Error;
-use crate::extent::{ExtentMap, SourceId, Sources};
 use crate::fat::{self, FatType, Geometry, Request, VolumeId};
 use crate::fit::{self, Claim};
 use crate::partition_type::PartitionType;
 use crate::scan::{Inputs, PartitionInput};
 use crate::seed::{self, Seed};
 use crate::size::{ByteSize, SectorSize, round_up};
+use crate::source::Sources;
 use crate::table::{self, GRAIN, TableEntry};
 use crate::tree::FileTree;
 

@@ -8,10 +8,12 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
 use std::path::Path;
 
-use crate::copy::{Copier, Failure, Slice};
+use extents::copy::{Copier, Failure, Slice};
+use extents::{Content, ExtentMap};
+
 use crate::error::{self, Error};
-use crate::extent::{Content, ExtentMap, Source, Sources};
 use crate::scan;
+use crate::source::{Source, Sources};
 
 /// How an image is written.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,11 +8,12 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use extents::SourceId;
 use tree_manifest::{Entry, File, Role, Tree, TreePath};
 
 use crate::config::{ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
-use crate::extent::{Source, SourceId, Sources, Stamp};
+use crate::source::{Source, Sources, Stamp};
 use crate::tree::{FileContent, FileTree};
 
 /// What every partition holds, and the files it comes from.

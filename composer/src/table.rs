@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
+use extents::ExtentMap;
 use gpt::disk::LogicalBlockSize;
 use gpt::mbr::ProtectiveMBR;
 use gpt::partition::Partition;
 use gpt::partition_types::{OperatingSystem, Type};
 use uuid::Uuid;
 
-use crate::extent::ExtentMap;
 use crate::partition_type::PartitionType;
 use crate::size::SectorSize;
 use crate::window::sought;

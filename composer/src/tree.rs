@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use extents::SourceId;
 use tree_manifest::{TreePath, fat};
 
 use crate::error::Error;
-use crate::extent::{SourceId, Sources};
+use crate::source::Sources;
 
 /// Files and directories by path. Every directory above an entry is there too.
 #[derive(Debug, Clone, Default)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use extents::ExtentMap;
 use tree_manifest::TreePath;
 
 use super::directory::{self, Child, ENTRY, MAX_ENTRIES, Place};
@@ -10,7 +11,6 @@ use super::geometry::{FatType, Geometry, Request};
 use super::table::{self, FIRST_CLUSTER, Free};
 use super::{BLOCK, MAX_SECTORS};
 use crate::error::Error;
-use crate::extent::ExtentMap;
 use crate::size::{ByteSize, SectorSize, round_up};
 use crate::tree::{FileContent, FileTree, Node};
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+use extents::{Content, ExtentMap};
 use proptest::prelude::*;
 use tree_manifest::TreePath;
 
 use super::*;
 use crate::error::Error;
-use crate::extent::{Content, ExtentMap, Source, Sources, Stamp};
 use crate::size::SectorSize;
+use crate::source::{Source, Sources, Stamp};
 use crate::tree::{FileContent, FileTree};
 
 /// The bytes of a map without slices.

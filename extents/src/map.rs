@@ -1,17 +1,8 @@
-//! Images as sorted lists of extents.
-//!
-//! Everything that contributes to an image (the partition table, a file system,
-//! the output of another program) is a list of extents, and so is the image. An
-//! extent is bytes in memory or a slice of a file; what no extent covers is a
-//! hole and reads as zeros. A list holds metadata only, so it stays small
-//! however large the content is; a sink decides what to do with it.
+//! Sorted lists of extents.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use tree_manifest::Sha256;
-
-/// A run of bytes of an image.
+/// A run of bytes of a file or an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
     /// Where it starts, in bytes.
@@ -125,56 +116,22 @@ impl ExtentMap {
     }
 }
 
-/// Names one file of [`Sources`].
+/// Names one of the files whose slices a map is made of; its owner knows which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
 
-/// The files whose slices an image is made of.
-#[derive(Debug, Clone, Default)]
-pub struct Sources(Vec<Source>);
-
-/// A file whose slices an image is made of, as it was when it was planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Where it is on the host.
-    pub path: PathBuf,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Which version of the file was seen.
-    pub stamp: Stamp,
-    /// What a manifest says of its content.
-    pub sha256: Option<Sha256>,
-}
-
-/// Which version of a file was seen. A file that changes gets another one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stamp {
-    /// Device and inode.
-    pub inode: (u64, u64),
-    /// Time of the last change of the content, in nanoseconds since the epoch.
-    pub modified: i128,
-    /// Time of the last change of the inode, in nanoseconds since the epoch.
-    pub changed: i128,
-}
-
-impl Sources {
-    /// Adds a file.
-    pub fn add(&mut self, source: Source) -> SourceId {
-        let id = u32::try_from(self.0.len())
-            .unwrap_or_else(|_| unreachable!("an image has fewer than 2^32 files"));
-        self.0.push(source);
-        SourceId(id)
-    }
-
-    /// The file of a name given by [`Sources::add`].
+impl SourceId {
+    /// The file at a place of its owner's list.
     #[must_use]
-    pub fn get(&self, id: SourceId) -> &Source {
-        &self.0[id.0 as usize]
+    pub fn new(index: usize) -> Self {
+        let index = u32::try_from(index);
+        Self(index.unwrap_or_else(|_| unreachable!("a map has fewer than 2^32 files")))
     }
 
-    /// Every file, in the order of addition.
-    pub fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
+    /// The place in its owner's list.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
     }
 }
 
