@@ -13,7 +13,8 @@ use clap_complete::Shell;
 use esp_builder::settings::{Date, DefaultChoice, NamedPath, NumberedPath, WindowsInput};
 use serde::Deserialize;
 
-use crate::settings_file::{value, values};
+use crate::failure::Failure;
+use crate::settings_file::{self, value, values};
 
 pub(crate) mod live;
 mod merge;
@@ -50,19 +51,10 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<live::LiveCommand>,
     #[command(flatten)]
-    pub(crate) flags: Flags,
-    /// Read flags from a TOML file; those on the command line win
-    #[arg(long, value_name = "FILE")]
-    pub(crate) settings: Option<PathBuf>,
-    /// Print the plan and write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    pub(crate) choices: Choices,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print nothing but warnings and errors
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
     /// Print the man page, a completion script, or the schema of the manifest or of
     /// generation lists
     #[arg(long, value_name = "WHAT", exclusive = true)]
@@ -90,6 +82,37 @@ impl Generate {
             Self::Fish => Shell::Fish,
             Self::Bash | Self::Man | Self::Schema | Self::GenerationsSchema => Shell::Bash,
         }
+    }
+}
+
+/// What is wanted, and how it goes about it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Choices {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+    /// Read flags from a TOML file; those on the command line win
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Show what would be written and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print nothing but warnings and errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+impl Choices {
+    /// The flags of the command line, and those of the settings file where it is
+    /// silent.
+    ///
+    /// # Errors
+    /// When there is such a file and it cannot be read or is refused.
+    pub(crate) fn flags(&self) -> Result<Flags, Failure> {
+        let flags = self.flags.clone();
+        Ok(match &self.settings {
+            Some(path) => flags.or(settings_file::load(path)?),
+            None => flags,
+        })
     }
 }
 

@@ -46,10 +46,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     if let Some(what) = cli.generate {
         return generate(what).map_err(Failure::Output);
     }
-    let flags = match &cli.settings {
-        Some(path) => cli.flags.clone().or(settings_file::load(path)?),
-        None => cli.flags.clone(),
-    };
+    let flags = cli.choices.flags()?;
+    let (dry_run, quiet) = (cli.choices.dry_run, cli.choices.quiet);
     let content = if flags.by_reference {
         Content::ByReference
     } else {
@@ -62,13 +60,13 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     let planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
-    if let (Some(out), false) = (out, cli.dry_run) {
+    if let (Some(out), false) = (out, dry_run) {
         let total = planned
             .plan
             .trees
             .keys()
             .map(|role| planned.plan.totals(role).1);
-        let bar = report::bar(total.sum(), cli.quiet || cli.json);
+        let bar = report::bar(total.sum(), quiet || cli.json);
         let applied = apply::apply(&planned.plan, out, content, &|count| bar.inc(count));
         bar.finish_and_clear();
         applied?;
@@ -76,10 +74,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let summary = report::Summary {
         planned: &planned,
         out,
-        dry_run: cli.dry_run,
+        dry_run,
     };
     let mut stdout = io::stdout().lock();
-    match (cli.json, cli.quiet) {
+    match (cli.json, quiet) {
         (true, _) => summary.write_json(&mut stdout),
         (false, true) => Ok(()),
         (false, false) => summary.write_text(&mut stdout),

@@ -104,7 +104,7 @@ mod tests {
         fs::write(&path, text).unwrap();
         let file = load(&path).unwrap();
         let cli = Cli::parse_from(["esp-builder", "--timeout", "menu-hidden", "out"]);
-        let settings = cli.flags.or(file).resolve().unwrap();
+        let settings = cli.choices.flags.or(file).resolve().unwrap();
         let text = format!("{settings:#?}").replace(directory.path().to_str().unwrap(), "DIR");
         insta::assert_snapshot!(text);
     }
@@ -113,7 +113,7 @@ mod tests {
     fn input_on_the_command_line_replaces_that_of_the_file() {
         let file = parse("kernel = 'k'\ncmdline = 'quiet'\ntimeout = 1").unwrap();
         let cli = Cli::parse_from(["esp-builder", "--bootspec", "b", "out"]);
-        assert!(cli.flags.or(file).resolve().is_ok());
+        assert!(cli.choices.flags.or(file).resolve().is_ok());
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         "#;
         let file = parse(text).unwrap().relative_to(Path::new("/dir"));
         let cli = Cli::parse_from(["esp-builder", "out"]);
-        let settings = cli.flags.or(file.clone()).resolve().unwrap();
+        let settings = cli.choices.flags.or(file.clone()).resolve().unwrap();
         let text = format!("{:?}\n{:?}", settings.input, settings.default);
         insta::assert_snapshot!(text);
         // One way to choose the default replaces another, as one input another.
@@ -138,7 +138,7 @@ mod tests {
             "p",
             "out",
         ]);
-        let settings = cli.flags.or(file).resolve().unwrap();
+        let settings = cli.choices.flags.or(file).resolve().unwrap();
         let text = format!("{:?}\n{:?}", settings.input, settings.default);
         insta::assert_snapshot!(text);
     }
@@ -158,7 +158,7 @@ mod tests {
         let file = parse(text).unwrap().relative_to(Path::new("/dir"));
         // A list of the command line replaces that of the file.
         let cli = Cli::parse_from(["esp-builder", "--efi-driver", "d", "out"]);
-        let settings = cli.flags.or(file).resolve().unwrap();
+        let settings = cli.choices.flags.or(file).resolve().unwrap();
         insta::assert_debug_snapshot!(settings.extras);
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Flags;
+use super::Choices;
 
 /// What can be done to, and learnt of, boot partitions in use.
 #[derive(Debug, Subcommand)]
@@ -55,7 +55,6 @@ pub(crate) struct RepairArgs {
 }
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 pub(crate) struct InstallArgs {
     /// The system that becomes the default: a toplevel, as NixOS activates it
     #[arg(value_name = "TOPLEVEL")]
@@ -63,16 +62,7 @@ pub(crate) struct InstallArgs {
     #[command(flatten)]
     pub(crate) partition: PartitionArgs,
     #[command(flatten)]
-    pub(crate) flags: Flags,
-    /// Read flags from a TOML file; those on the command line win
-    #[arg(long, value_name = "FILE")]
-    pub(crate) settings: Option<PathBuf>,
-    /// Show what would be written and write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print nothing but warnings and errors
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
+    pub(crate) choices: Choices,
     /// Replace the boot loader's own files even if they are as new
     #[arg(long)]
     pub(crate) reinstall: bool,

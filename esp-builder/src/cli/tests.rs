@@ -8,7 +8,10 @@ use esp_builder::settings::{GenerationInput, Input, Settings};
 fn resolve(arguments: &str) -> Result<Settings, String> {
     let arguments = std::iter::once("esp-builder").chain(arguments.split_whitespace());
     let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
-    cli.flags.resolve().map_err(|failure| failure.to_string())
+    cli.choices
+        .flags
+        .resolve()
+        .map_err(|failure| failure.to_string())
 }
 
 #[test]

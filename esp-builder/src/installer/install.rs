@@ -1,0 +1,138 @@
+//! `install` and `plan`: from flags to what is on the partitions.
+#![expect(clippy::disallowed_methods, reason = "installing looks and writes")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bootloaders::loader_version::{LoaderUpdate, LoaderVersion, update};
+use bootloaders::pe::PeImage;
+use bootloaders::{ownership, systemd_boot};
+use esp_builder::live::changes::Place;
+use esp_builder::live::execute::Mounts;
+use esp_builder::live::install::{Installation, Policy, prepare};
+use esp_builder::live::{booted, random_seed};
+use esp_builder::loader::LoaderBinary;
+use esp_builder::source::Sources;
+use esp_builder::{Planned, Settings};
+use tree_manifest::{Role, TreePath};
+
+use super::{DIFFERENT, locks, make, print, targets};
+use crate::cli::live::{InstallArgs, RandomSeed};
+use crate::failure::Failure;
+use crate::live_report as say;
+use crate::report;
+
+/// `install`, and `plan`, which only shows what it would do.
+pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failure> {
+    let (dry_run, quiet) = (args.choices.dry_run || only_plan, args.choices.quiet);
+    let reinstall = args.reinstall || wants_reinstall();
+    let targets = targets(&args.partition)?;
+    let settings = settings(args)?;
+    let _locks = locks(&targets, dry_run)?;
+    let planned = esp_builder::plan(&settings)?;
+    report::warnings(&planned.warnings);
+    let booted = booted::booted(&args.efivars);
+    let store_dir = store_on_host(&settings)?;
+    let mut installations = Vec::new();
+    // All of them are prepared before any is touched.
+    for mounts in &targets {
+        let settled = settled(&planned, mounts, reinstall);
+        let policy = Policy {
+            store_dir: &store_dir,
+            booted: booted.clone(),
+            settled,
+            order: None,
+            is_ours: &|path| ownership::ours(path).is_some(),
+        };
+        installations.push(prepare(&planned.plan, mounts, &policy)?);
+    }
+    let fits = installations.iter().try_for_each(Installation::check_space);
+    if !quiet || args.partition.json {
+        let text = say::installations(&targets, &installations, args.partition.json);
+        print(&text)?;
+    }
+    if let Err(error) = fits {
+        report::failure(&error.into());
+        return Ok(ExitCode::from(if only_plan { DIFFERENT } else { 1 }));
+    }
+    if !dry_run {
+        for (mounts, installation) in targets.iter().zip(&installations) {
+            make(mounts, installation, quiet || args.partition.json)?;
+        }
+        if args.random_seed == RandomSeed::Auto && settings.root.is_none() {
+            write_seeds(&targets);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The store as the sources of a plan name it: that of a root is as immutable as the
+/// host's.
+fn store_on_host(settings: &Settings) -> Result<PathBuf, Failure> {
+    let sources = Sources::new(settings.root.as_deref(), &settings.store_dir)?;
+    Ok(sources.on_host(&settings.store_dir))
+}
+
+/// Last of all, and without a right to fail: a machine boots without a seed.
+fn write_seeds(targets: &[Mounts]) {
+    for esp in targets.iter().filter_map(|mounts| mounts.get(&Role::esp())) {
+        if let Err(error) = random_seed::write_if_absent(esp) {
+            let cause = std::error::Error::source(&error);
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            report::warning(&format!("no random seed: {error}{cause}"));
+        }
+    }
+}
+
+/// NixOS asks for a boot loader's own files with a variable of the environment.
+fn wants_reinstall() -> bool {
+    let is_set = |name| std::env::var(name).is_ok_and(|value| value == "1");
+    if is_set("NIXOS_INSTALL_GRUB") {
+        report::warning("NIXOS_INSTALL_GRUB is deprecated: set NIXOS_INSTALL_BOOTLOADER");
+        return true;
+    }
+    is_set("NIXOS_INSTALL_BOOTLOADER")
+}
+
+fn settings(args: &InstallArgs) -> Result<Settings, Failure> {
+    let flags = args.choices.flags()?;
+    let mut flags = flags.for_install(args.activated.as_deref(), args.partition.boot.is_some())?;
+    // An image has none before its first boot; then its entries have none either.
+    let text = std::fs::read_to_string(flags.root().join("etc/machine-id"));
+    flags.default_machine_id(text.ok().and_then(|text| text.trim().parse().ok()));
+    flags.resolve()
+}
+
+/// Boot loaders that stay: those that are there and are as new as ours.
+fn settled(planned: &Planned, mounts: &Mounts, reinstall: bool) -> BTreeSet<Place> {
+    let Some(esp) = mounts.get(&Role::esp()).filter(|_| !reinstall) else {
+        return BTreeSet::new();
+    };
+    let stays = |(loader, path): &(&LoaderBinary, TreePath)| {
+        let available = loader.info.as_deref().and_then(LoaderVersion::from_info);
+        let installed = installed_version(&path.on(esp));
+        let (Some(available), Some(installed)) = (available, installed) else {
+            return false;
+        };
+        matches!(
+            update(Some(&installed), &available),
+            LoaderUpdate::Current | LoaderUpdate::Newer { .. }
+        )
+    };
+    let places = planned.loaders.iter().flat_map(|loader| {
+        systemd_boot::binary_paths(loader.arch)
+            .into_iter()
+            .map(move |path| (loader, path))
+    });
+    places
+        .filter(stays)
+        .map(|(_, path)| (Role::esp(), path))
+        .collect()
+}
+
+fn installed_version(path: &Path) -> Option<LoaderVersion> {
+    let bytes = std::fs::read(path).ok()?;
+    let info = PeImage::parse(&bytes).ok()?.loader_info(&bytes)?;
+    LoaderVersion::from_info(&info)
+}
