@@ -2,8 +2,8 @@
 //!
 //! Values and text only: this crate does no I/O, and reads no clock and no
 //! environment. It knows the [Boot Loader Specification], systemd-boot's files,
-//! the heads of PE images and the kernel's command line; it does not know where
-//! generations come from or how a tree is written.
+//! the heads of PE images, firmware's boot options and the kernel's command line; it
+//! does not know where generations come from or how a tree is written.
 //!
 //! A [`BootEntry`] is a bootable thing before anybody chose how to store it.
 //! Each boot loader's module turns entries into that loader's files.
@@ -13,6 +13,7 @@
 mod arch;
 pub mod bls;
 pub mod boot_counting;
+pub mod boot_order;
 mod cmdline;
 mod entry;
 mod entry_name;
@@ -20,6 +21,7 @@ mod error;
 pub mod extra;
 mod key_value;
 mod line;
+pub mod load_option;
 pub mod loader_conf;
 pub mod loader_version;
 pub mod ownership;
