@@ -150,6 +150,9 @@ pub enum Error {
         /// Each partition with its size.
         partitions: String,
     },
+    /// A manifest has a file without its bytes.
+    #[error("`{0}`: its bytes are nowhere but on the partition that the manifest describes")]
+    NoSource(TreePath),
     /// A source is of a type that cannot be copied.
     #[error("`{}` is {what}; only files and directories can be copied", path.display())]
     Unusual {
@@ -232,6 +235,9 @@ impl Error {
             }
             Self::DirectoryFull { .. } => "spread the files over several directories".to_owned(),
             Self::NotAsManifest { .. } => "build the tree again".to_owned(),
+            Self::NoSource(_) => {
+                "build a tree with `esp-builder OUT` and take its manifest".to_owned()
+            }
             Self::Changed { .. } => "run again when nothing writes to it".to_owned(),
             _ => return None,
         })

@@ -129,7 +129,7 @@ impl Scan<'_> {
             match entry {
                 Entry::Directory { .. } => tree.add_directory(place)?,
                 Entry::File(file) => {
-                    let content = self.manifest_file(&file, directory, written)?;
+                    let content = self.manifest_file(&place, &file, directory, written)?;
                     tree.add_file(place, content)?;
                 }
                 Entry::Symlink { .. } => {
@@ -146,6 +146,7 @@ impl Scan<'_> {
 
     fn manifest_file(
         &mut self,
+        place: &TreePath,
         file: &File,
         directory: &Path,
         written: i128,
@@ -156,6 +157,7 @@ impl Scan<'_> {
             }
             tree_manifest::Source::Beside(path) => path.on(directory),
             tree_manifest::Source::Absolute(path) => PathBuf::from(path),
+            tree_manifest::Source::Nowhere => return Err(Error::NoSource(place.clone())),
         };
         let metadata = regular_file(&path)?;
         let (size, found) = (file.size, metadata.len());

@@ -61,8 +61,9 @@ enum EntryJson {
         /// The SHA-256 of its bytes, in lower-case hexadecimal digits.
         #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
         sha256: String,
-        /// Where its bytes are.
-        source: SourceJson,
+        /// Where its bytes are; absent when they are nowhere but in the tree itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<SourceJson>,
         /// Permissions, where the file system keeps them, as octal digits.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mode: Option<String>,
@@ -181,7 +182,10 @@ fn read_entry(entry: EntryJson) -> Result<Entry, String> {
         } => Entry::File(File {
             size,
             sha256: sha256.parse().map_err(|error| format!("{error}"))?,
-            source: read_source(source, size, &sha256)?,
+            source: match source {
+                Some(source) => read_source(source, size, &sha256)?,
+                None => Source::Nowhere,
+            },
             mode: read_mode(mode)?,
             provenance,
         }),
@@ -237,9 +241,10 @@ fn write_entry(entry: &Entry) -> EntryJson {
             size: file.size,
             sha256: file.sha256.to_string(),
             source: match &file.source {
-                Source::Beside(path) => SourceJson::Path(path.to_string()),
-                Source::Absolute(path) => SourceJson::Path(path.clone()),
-                Source::Text(text) => SourceJson::Text(text.clone()),
+                Source::Beside(path) => Some(SourceJson::Path(path.to_string())),
+                Source::Absolute(path) => Some(SourceJson::Path(path.clone())),
+                Source::Text(text) => Some(SourceJson::Text(text.clone())),
+                Source::Nowhere => None,
             },
             mode: file.mode.map(|mode| mode.to_string()),
             provenance: file.provenance.clone(),

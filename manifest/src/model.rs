@@ -153,6 +153,9 @@ pub enum Source {
     Absolute(String),
     /// Here.
     Text(String),
+    /// In the tree itself and nowhere else: secrets of a partition in use, which are
+    /// written down nowhere. No image can be made of such a tree.
+    Nowhere,
 }
 
 /// Permission bits, at most `0o7777`.

@@ -36,6 +36,8 @@ pub enum Kind {
     Kernel,
     /// An initial RAM disk.
     Initrd,
+    /// A hypervisor, or its settings.
+    Hypervisor,
     /// A flattened device tree.
     Devicetree,
     /// A Unified Kernel Image.

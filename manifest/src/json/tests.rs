@@ -29,8 +29,14 @@ fn sample() -> Manifest {
             signature: Some(SignatureState::Unsigned),
         }),
     };
+    let secrets = File {
+        source: Source::Nowhere,
+        provenance: None,
+        ..kernel.clone()
+    };
     for (path, entry) in [
         ("EFI/nixos/abc-linux-bzImage.efi", Entry::File(kernel)),
+        ("EFI/nixos/abc-secrets.efi", Entry::File(secrets)),
         (
             "loader/loader.conf",
             Entry::File(File::from_text("timeout 5\n")),
