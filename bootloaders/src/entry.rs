@@ -1,6 +1,8 @@
 //! Bootable things, before anybody chose how to store them.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tree_manifest::{GenerationId, SignatureState, TreePath};
 
@@ -28,6 +30,8 @@ pub struct BootEntry {
     pub kernel: BootFile,
     /// Initial RAM disks, in the order in which the kernel unpacks them.
     pub initrds: Vec<BootFile>,
+    /// An initial RAM disk of secrets, after the entry's own.
+    pub secrets: Option<SecretInitrd>,
     /// Initial RAM disks that somebody else puts on the boot partition, after
     /// the others.
     pub extra_initrds: Vec<TreePath>,
@@ -46,6 +50,14 @@ impl BootEntry {
             EntryId::Kernel => None,
         }
     }
+
+    /// The places of all initial RAM disks, in the order in which the kernel unpacks
+    /// them.
+    pub fn initrd_paths(&self) -> impl Iterator<Item = &TreePath> {
+        let own = self.initrds.iter().map(|initrd| &initrd.path);
+        let secrets = self.secrets.iter().map(|secrets| &secrets.path);
+        own.chain(secrets).chain(&self.extra_initrds)
+    }
 }
 
 /// What an entry stands for.
@@ -55,6 +67,40 @@ pub enum EntryId {
     Generation(GenerationId),
     /// A kernel that belongs to no generation; a tree has one at most.
     Kernel,
+}
+
+/// An initial RAM disk of secrets: made on the machine that boots it, and in no
+/// store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretInitrd {
+    /// Where it lies on the boot partition.
+    pub path: TreePath,
+    /// Its bytes.
+    pub content: Secret,
+}
+
+/// Bytes that no message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
 }
 
 /// A file that an entry needs.

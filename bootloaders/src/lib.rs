@@ -32,7 +32,7 @@ pub mod systemd_boot;
 pub use arch::Arch;
 pub use boot_counting::EntryFileName;
 pub use cmdline::CommandLine;
-pub use entry::{BootEntry, BootFile, EntryId};
+pub use entry::{BootEntry, BootFile, EntryId, Secret, SecretInitrd};
 pub use entry_name::{EntryNaming, content_name, entry_name};
 pub use error::Error;
 pub use line::{Line, MachineId};

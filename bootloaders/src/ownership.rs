@@ -58,7 +58,7 @@ pub fn is_entry_name(name: &str) -> bool {
 
 /// Whether a file of this name in `EFI/nixos` is one that an entry needs: named
 /// after a store path, after 128 bits of its content, or an initial RAM disk with
-/// secrets.
+/// secrets: nixpkgs' whole one, or ours of nothing else.
 #[must_use]
 pub fn is_boot_file_name(name: &str) -> bool {
     let Some((digest, rest)) = name
@@ -68,7 +68,7 @@ pub fn is_boot_file_name(name: &str) -> bool {
         return false;
     };
     let named = is_of(digest, 32, NIX_BASE32) || is_of(digest, 32, HEX);
-    named && !rest.is_empty() || is_of(digest, 64, HEX) && rest == "initrd"
+    named && !rest.is_empty() || is_of(digest, 64, HEX) && matches!(rest, "initrd" | "secrets")
 }
 
 /// `[PROFILE-]generation-N[-specialisation-S]`. A profile may hold `generation-`

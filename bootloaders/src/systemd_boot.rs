@@ -85,14 +85,13 @@ pub fn type1(
     machine_id: Option<&MachineId>,
     with_architecture: bool,
 ) -> Type1Entry {
-    let own = entry.initrds.iter().map(|initrd| &initrd.path);
     Type1Entry {
         title: Some(entry.title.clone()),
         version: entry.version.clone(),
         machine_id: machine_id.cloned(),
         sort_key: entry.sort_key.clone(),
         linux: entry.kernel.path.clone(),
-        initrds: own.chain(&entry.extra_initrds).cloned().collect(),
+        initrds: entry.initrd_paths().cloned().collect(),
         options: entry.cmdline.clone(),
         devicetree: entry.devicetree.as_ref().map(|file| file.path.clone()),
         architecture: with_architecture.then_some(entry.arch),
@@ -103,8 +102,7 @@ pub fn type1(
 /// before the rest for each initial RAM disk, and a space after it.
 #[must_use]
 pub fn command_line_length(entry: &BootEntry) -> usize {
-    let own = entry.initrds.iter().map(|initrd| &initrd.path);
-    let paths = own.chain(&entry.extra_initrds);
+    let paths = entry.initrd_paths();
     let initrds = paths.map(|path| "initrd=\\ ".len() + path.as_str().len());
     initrds.sum::<usize>() + entry.cmdline.as_str().len()
 }

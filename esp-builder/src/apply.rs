@@ -80,7 +80,10 @@ pub fn apply(
     }
     manifest.check().map_err(Error::Manifest)?;
     // Last, so that no file is younger than the manifest that describes it.
-    write_text(&staging.path().join(MANIFEST), &manifest.to_json())?;
+    write_bytes(
+        &staging.path().join(MANIFEST),
+        manifest.to_json().as_bytes(),
+    )?;
     staging.publish()?;
     Ok(manifest)
 }
@@ -191,21 +194,25 @@ fn run(jobs: &[Job<'_>], progress: Progress<'_>) -> Result<Vec<Sha256>, Error> {
 impl Job<'_> {
     fn run(&self, progress: Progress<'_>) -> Result<Sha256, Error> {
         match (&self.file.recipe, &self.target) {
-            (Recipe::Text(text), target) => {
-                if let Some(target) = target {
-                    write_text(target, text)?;
-                }
-                progress(text.len() as u64);
-                Ok(Sha256::of(text.as_bytes()))
-            }
+            (Recipe::Text(text), target) => given(text.as_bytes(), target.as_deref(), progress),
+            (Recipe::Secret(secret), target) => given(secret.bytes(), target.as_deref(), progress),
             (Recipe::Copy { from, size }, target) => copy(from, *size, target.as_deref(), progress),
         }
     }
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+/// Writes bytes that the plan holds.
+fn given(bytes: &[u8], target: Option<&Path>, progress: Progress<'_>) -> Result<Sha256, Error> {
+    if let Some(target) = target {
+        write_bytes(target, bytes)?;
+    }
+    progress(bytes.len() as u64);
+    Ok(Sha256::of(bytes))
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = create(path)?;
-    file.write_all(text.as_bytes()).map_err(write_error(path))
+    file.write_all(bytes).map_err(write_error(path))
 }
 
 fn create(path: &Path) -> Result<File, Error> {

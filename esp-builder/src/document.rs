@@ -59,8 +59,8 @@ pub struct System {
     pub initrd: Option<PathBuf>,
     /// The kernel command line, `init=` included.
     pub cmdline: CommandLine,
-    /// Whether the initrd lacks secrets that the running system would append.
-    pub has_initrd_secrets: bool,
+    /// The program that makes the secrets that the initrd lacks.
+    pub initrd_secrets: Option<PathBuf>,
     /// Whether a specialisation has specialisations.
     pub has_nested_specialisations: bool,
     /// `org.nixos.systemd-boot`: sorts the menu.
@@ -248,7 +248,10 @@ impl System {
                 .initrd
                 .map(|path| absolute("initrd", path))
                 .transpose()?,
-            has_initrd_secrets: spec.initrd_secrets.is_some(),
+            initrd_secrets: spec
+                .initrd_secrets
+                .map(|path| absolute("initrdSecrets", path))
+                .transpose()?,
             has_nested_specialisations: false,
             sort_key: optional_line("sortKey", systemd_boot.sort_key)?,
             devicetree: systemd_boot

@@ -52,6 +52,7 @@ pub fn of_kernel(input: &KernelInput, sources: &mut Sources) -> Result<BootEntry
         initrds: initrds
             .map(|path| sources.host_file(path, need("initrd")))
             .collect::<Result<_, _>>()?,
+        secrets: None,
         extra_initrds: Vec::new(),
         cmdline: input.cmdline.clone(),
         devicetree: None,
@@ -92,6 +93,7 @@ fn of_generation(
         initrds: optional(system.initrd.as_ref(), "initrd")?
             .into_iter()
             .collect(),
+        secrets: None,
         extra_initrds: system.extra_initrds.clone(),
         cmdline: system.cmdline.clone(),
         devicetree: optional(system.devicetree.as_ref(), "device tree")?,

@@ -111,6 +111,16 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// The default entry's initial RAM disk lacks its secrets.
+    #[error("{whose}: `{}` did not append initrd secrets: {reason}", program.display())]
+    Secrets {
+        /// The entry, as a message names it.
+        whose: String,
+        /// The program that makes them.
+        program: PathBuf,
+        /// What it said.
+        reason: String,
+    },
     /// A file cannot be on a boot partition.
     #[error("{whose}: {what} `{}` {reason}", path.display())]
     Unfit {

@@ -155,11 +155,9 @@ impl GenerationSet {
     fn warnings(&self) -> impl Iterator<Item = Warning> {
         self.0.iter().flat_map(|generation| {
             let whose = || describe(&generation.id);
-            let secrets = generation.system.has_initrd_secrets;
             let nested = generation.system.has_nested_specialisations;
             let xen = generation.system.xen.is_some();
             [
-                secrets.then(|| Warning::InitrdSecrets { whose: whose() }),
                 nested.then(|| Warning::NestedSpecialisations { whose: whose() }),
                 xen.then(|| Warning::Xen { whose: whose() }),
             ]

@@ -22,6 +22,7 @@ pub mod loader;
 pub mod plan;
 pub mod profile;
 mod publish;
+mod secrets;
 pub mod settings;
 pub mod source;
 #[cfg(test)]
@@ -69,8 +70,12 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
             let generations = loaded.generations;
             let default = &generations.as_slice()[loaded.default];
             let toplevel = default.system.toplevel.clone();
-            let entries = entries::of_generations(&generations, settings, &mut sources)?;
-            (entries, loaded.default, Some(toplevel))
+            let mut entries = entries::of_generations(&generations, settings, &mut sources)?;
+            let default = loaded.default;
+            let wanted = &settings.initrd_secrets;
+            let added = secrets::add(&mut entries, &generations, default, wanted, &sources)?;
+            warnings.extend(added);
+            (entries, default, Some(toplevel))
         }
         Input::Kernel(kernel) => {
             let entry = entries::of_kernel(kernel, &mut sources)?;

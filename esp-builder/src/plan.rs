@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use bootloaders::boot_counting::EntryFileName;
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::loader_version::{Feature, LoaderVersion};
-use bootloaders::{BootEntry, BootFile, Line, systemd_boot};
+use bootloaders::{BootEntry, BootFile, Line, Secret, systemd_boot};
 use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath, fat};
 
 use crate::error::Error;
@@ -55,6 +55,8 @@ pub enum Recipe {
     },
     /// This text.
     Text(String),
+    /// These bytes, which are written down nowhere else.
+    Secret(Secret),
 }
 
 impl Recipe {
@@ -64,6 +66,7 @@ impl Recipe {
         match self {
             Self::Copy { size, .. } => *size,
             Self::Text(text) => text.len() as u64,
+            Self::Secret(secret) => secret.bytes().len() as u64,
         }
     }
 }
@@ -237,6 +240,13 @@ impl TreePlan {
         let kernel = std::iter::once((&entry.kernel, Kind::Kernel));
         for (file, kind) in kernel.chain(initrds).chain(devicetree) {
             self.add(role, file.path.clone(), content(file, kind), &origin)?;
+        }
+        if let Some(secrets) = &entry.secrets {
+            let file = PlannedFile {
+                recipe: Recipe::Secret(secrets.content.clone()),
+                provenance: provenance(Kind::Initrd, None),
+            };
+            self.add(role, secrets.path.clone(), file, &origin)?;
         }
         let file = PlannedFile {
             recipe: Recipe::Text(text),

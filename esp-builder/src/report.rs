@@ -139,7 +139,7 @@ impl Summary<'_> {
                     "kind": file.provenance.kind,
                     "from": match &file.recipe {
                         Recipe::Copy { from, .. } => Some(from.display().to_string()),
-                        Recipe::Text(_) => None,
+                        Recipe::Text(_) | Recipe::Secret(_) => None,
                     },
                 })
             });

@@ -45,6 +45,8 @@ pub struct Settings {
     pub distro_name: Line,
     /// The day of the build, for the entries' versions.
     pub date: Option<Date>,
+    /// What becomes of secrets for initial RAM disks.
+    pub initrd_secrets: InitrdSecrets,
     /// Entries and files beside those of the input.
     pub extras: ExtraInput,
 }
@@ -72,9 +74,23 @@ impl Settings {
             machine_id: None,
             distro_name,
             date: None,
+            initrd_secrets: InitrdSecrets::default(),
             extras: ExtraInput::default(),
         }
     }
+}
+
+/// What becomes of secrets that generations make for their initial RAM disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum InitrdSecrets {
+    /// They are left out: this is not the machine that has them.
+    #[default]
+    Leave,
+    /// Their programs are run.
+    Append {
+        /// The mount points of boot partitions where earlier runs left theirs.
+        boot: Vec<PathBuf>,
+    },
 }
 
 /// What to boot.

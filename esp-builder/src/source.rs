@@ -23,7 +23,7 @@ mod root;
 use root::{Root, below};
 
 /// Where kernels and their like lie on the boot partition.
-const DIRECTORY: &str = "EFI/nixos";
+pub(crate) const DIRECTORY: &str = "EFI/nixos";
 
 /// Finds files of documents and of the host. What was found is remembered:
 /// generations share kernels, and no head is read twice.

@@ -33,6 +33,7 @@ fn dump(kit: &Kit, plan: &TreePlan) -> String {
                 Recipe::Text(text) => {
                     lines.extend(text.lines().map(|line| format!("  | {line}")));
                 }
+                Recipe::Secret(secret) => lines.push(format!("    {secret:?}")),
             }
         }
     }

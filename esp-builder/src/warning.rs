@@ -1,6 +1,7 @@
 //! What the user should know although the build goes on.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::loader_version::LoaderVersion;
@@ -17,6 +18,20 @@ pub enum Warning {
     InitrdSecrets {
         /// The generation, as a message names it.
         whose: String,
+    },
+    /// The program of an older generation failed.
+    OldSecrets {
+        /// The generation, as a message names it.
+        whose: String,
+        /// Why.
+        reason: String,
+        /// Whether those of an earlier run stay.
+        are_kept: bool,
+    },
+    /// Everybody can read the secrets on a partition.
+    ReadableSecrets {
+        /// Its mount point.
+        path: PathBuf,
     },
     /// Specialisations of a specialisation have no entries.
     NestedSpecialisations {
@@ -109,6 +124,26 @@ impl fmt::Display for Warning {
             Self::InitrdSecrets { whose } => write!(
                 f,
                 "{whose}: initrd secrets are not in the tree: only the system itself can append them"
+            ),
+            Self::OldSecrets {
+                whose,
+                reason,
+                are_kept,
+            } => {
+                let outcome = if *are_kept {
+                    "those of an earlier run are kept"
+                } else {
+                    "its entry boots without them"
+                };
+                write!(
+                    f,
+                    "{whose}: no initrd secrets were made ({reason}); {outcome}"
+                )
+            }
+            Self::ReadableSecrets { path } => write!(
+                f,
+                "everybody can read the initrd secrets on `{}`: mount it with umask=0077",
+                path.display()
             ),
             Self::NestedSpecialisations { whose } => {
                 write!(f, "{whose}: its own specialisations get no entries")

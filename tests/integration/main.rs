@@ -36,5 +36,8 @@ mod looking;
 /// `esp-builder install` and its kin, on a directory in place of a partition.
 mod live;
 
+/// The secrets that generations make for their initrds.
+mod secrets;
+
 /// Both stages, and then the machine.
 mod boots;

@@ -63,6 +63,9 @@ pub(crate) struct InstallArgs {
     pub(crate) partition: PartitionArgs,
     #[command(flatten)]
     pub(crate) choices: Choices,
+    /// Leave out the secrets that generations make for their initrds
+    #[arg(long)]
+    pub(crate) no_initrd_secrets: bool,
     /// Replace the boot loader's own files even if they are as new
     #[arg(long)]
     pub(crate) reinstall: bool,

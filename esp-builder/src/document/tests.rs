@@ -48,7 +48,8 @@ fn the_initrd_and_the_specialisations_may_be_absent() {
     let mut value = document_with_null_initrd();
     value["org.nixos.bootspec.v1"]["initrdSecrets"] = json!("/nix/store/x/append");
     let document = parse_value(&value).unwrap();
-    assert!(document.system.has_initrd_secrets);
+    let program = document.system.initrd_secrets;
+    assert_eq!(program, Some("/nix/store/x/append".into()));
 }
 
 fn document_with_null_initrd() -> Value {

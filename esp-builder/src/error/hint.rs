@@ -37,6 +37,10 @@ impl Error {
             Self::Missing { .. } | Self::Read { .. } | Self::List { .. } => {
                 "it must be a regular file, and readable with the directories above it"
             }
+            Self::Secrets { .. } => {
+                "run as root where the files of boot.initrd.secrets are; --no-initrd-secrets \
+                 boots without them"
+            }
             Self::Unfit { .. } | Self::NotForFat { .. } => {
                 "rename or shrink the file at its source"
             }

@@ -70,6 +70,7 @@ fn dump(planned: &Planned) -> String {
             match &file.recipe {
                 Recipe::Copy { size, .. } => lines.push(format!("    {size} bytes")),
                 Recipe::Text(text) => lines.extend(text.lines().map(|line| format!("  | {line}"))),
+                Recipe::Secret(_) => unreachable!("no extra is one"),
             }
         }
     }
@@ -173,6 +174,7 @@ fn install(kit: &Kit, extras: ExtraInput, root: &Path) -> Vec<Step> {
         store_dir: kit.root(),
         booted: BTreeSet::new(),
         settled: BTreeSet::new(),
+        kept: BTreeSet::new(),
         order: None,
         is_ours: &|path| ownership::ours(path).is_some(),
     };

@@ -13,6 +13,7 @@ use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::{Installation, Policy, prepare};
 use esp_builder::live::{booted, random_seed};
 use esp_builder::loader::LoaderBinary;
+use esp_builder::settings::InitrdSecrets;
 use esp_builder::source::Sources;
 use esp_builder::{Planned, Settings};
 use tree_manifest::{Role, TreePath};
@@ -28,7 +29,7 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
     let (dry_run, quiet) = (args.choices.dry_run || only_plan, args.choices.quiet);
     let reinstall = args.reinstall || wants_reinstall();
     let targets = targets(&args.partition)?;
-    let settings = settings(args)?;
+    let settings = settings(args, &targets)?;
     let _locks = locks(&targets, dry_run)?;
     let planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
@@ -42,6 +43,7 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
             store_dir: &store_dir,
             booted: booted.clone(),
             settled,
+            kept: BTreeSet::new(),
             order: None,
             is_ours: &|path| ownership::ours(path).is_some(),
         };
@@ -95,13 +97,23 @@ fn wants_reinstall() -> bool {
     is_set("NIXOS_INSTALL_BOOTLOADER")
 }
 
-fn settings(args: &InstallArgs) -> Result<Settings, Failure> {
+fn settings(args: &InstallArgs, targets: &[Mounts]) -> Result<Settings, Failure> {
     let flags = args.choices.flags()?;
     let mut flags = flags.for_install(args.activated.as_deref(), args.partition.boot.is_some())?;
     // An image has none before its first boot; then its entries have none either.
     let text = std::fs::read_to_string(flags.root().join("etc/machine-id"));
     flags.default_machine_id(text.ok().and_then(|text| text.trim().parse().ok()));
-    flags.resolve()
+    let mut settings = flags.resolve()?;
+    if !args.no_initrd_secrets {
+        let boot = |mounts: &Mounts| {
+            let xbootldr = mounts.get(&Role::xbootldr());
+            xbootldr.or_else(|| mounts.get(&Role::esp())).cloned()
+        };
+        settings.initrd_secrets = InitrdSecrets::Append {
+            boot: targets.iter().filter_map(boot).collect(),
+        };
+    }
+    Ok(settings)
 }
 
 /// Boot loaders that stay: those that are there and are as new as ours.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::{Installation, Policy, prepare};
 use esp_builder::live::{self, booted, known};
@@ -36,12 +37,13 @@ pub(super) fn repair(args: &RepairArgs) -> Result<ExitCode, Failure> {
         let _locks = locks(std::slice::from_ref(&mounts), args.dry_run)?;
         let state = state_of(&mounts)?;
         let (plan, without_source) = live::verify::as_plan(&state);
-        for (role, path) in without_source {
+        for (role, path) in live::verify::damaged(&state, &mounts, &without_source) {
             report::warning(&format!(
-                "{role}: `{path}` has no source to be restored from"
+                "{role}: `{path}` has no source to be restored from: `install` makes it anew"
             ));
         }
-        let installation = prepare_repair(&plan, &mounts)?;
+        let kept = without_source.into_iter().collect();
+        let installation = prepare_repair(&plan, &mounts, kept)?;
         print(&say::installations(
             std::slice::from_ref(&mounts),
             std::slice::from_ref(&installation),
@@ -56,11 +58,16 @@ pub(super) fn repair(args: &RepairArgs) -> Result<ExitCode, Failure> {
 }
 
 /// An installation for which nothing vouches: every file is read.
-fn prepare_repair(plan: &TreePlan, mounts: &Mounts) -> Result<Installation, Failure> {
+fn prepare_repair(
+    plan: &TreePlan,
+    mounts: &Mounts,
+    kept: BTreeSet<Place>,
+) -> Result<Installation, Failure> {
     let policy = Policy {
         store_dir: &PathBuf::from("/nonexistent"),
         booted: BTreeSet::new(),
         settled: BTreeSet::new(),
+        kept,
         order: None,
         is_ours: &|_| false,
     };

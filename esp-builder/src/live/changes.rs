@@ -130,7 +130,9 @@ pub fn changes(
 fn action(place: &Place, file: &PlannedFile, found: &Found, known: &Known) -> Action {
     let is_same = match &file.recipe {
         Recipe::Text(text) => found.text.as_ref() == Some(text),
-        Recipe::Copy { size, .. } => found.size == *size && known.same.contains_key(place),
+        Recipe::Copy { .. } | Recipe::Secret(_) => {
+            found.size == file.recipe.size() && known.same.contains_key(place)
+        }
     };
     if is_same || known.settled.contains(place) {
         Action::Keep

@@ -64,6 +64,10 @@ fn make(
             ..
         } => File::create_new(path)?.write_all(text.as_bytes()),
         Step::Write {
+            recipe: Recipe::Secret(secret),
+            ..
+        } => File::create_new(path)?.write_all(secret.bytes()),
+        Step::Write {
             recipe: Recipe::Copy { from, .. },
             ..
         } => {

@@ -27,6 +27,8 @@ pub struct Policy<'a> {
     pub booted: BTreeSet<String>,
     /// Boot loaders that stay as they are if they are there at all.
     pub settled: BTreeSet<Place>,
+    /// Files that stay whatever the plan says.
+    pub kept: BTreeSet<Place>,
     /// The order to take; without one, that for which there is room.
     pub order: Option<Order>,
     /// Judges by its name whether a file is one of ours.
@@ -99,6 +101,7 @@ pub fn prepare(
     let mut known = Known {
         state,
         settled: policy.settled.clone(),
+        protected: policy.kept.clone(),
         ..Known::default()
     };
     mark_entries(&inventories, policy, &mut known);
@@ -258,7 +261,7 @@ fn sources(plan: &TreePlan, digests: BTreeMap<Place, Sha256>) -> BTreeMap<PathBu
         .recipe
     {
         Recipe::Copy { from, .. } => Some((from.clone(), digest)),
-        Recipe::Text(_) => None,
+        Recipe::Text(_) | Recipe::Secret(_) => None,
     };
     digests.into_iter().filter_map(of_place).collect()
 }

@@ -72,14 +72,21 @@ pub fn compare(
             continue;
         };
         for (path, file) in tree {
-            let Some((source, size)) = copied(file) else {
-                continue;
-            };
-            let found = inventory.file(path).filter(|found| found.size == size);
-            let Some(found) = found else {
+            let size = file.recipe.size();
+            let Some(found) = inventory.file(path).filter(|found| found.size == size) else {
                 continue;
             };
             let place = (role.clone(), path.clone());
+            if let Recipe::Secret(secret) = &file.recipe {
+                let digest = digest_of(&found.path.on(mount))?;
+                if digest == Sha256::of(secret.bytes()) {
+                    known.same.insert(place, digest);
+                }
+                continue;
+            }
+            let Some(source) = copied(file) else {
+                continue;
+            };
             let vouched = recorded(&known.state, &place)
                 .filter(|old| old.size == found.size && names(&old.source, source))
                 .filter(|_| source.starts_with(store_dir));
@@ -95,11 +102,11 @@ pub fn compare(
     Ok(())
 }
 
-/// The source of a planned copy, and its size.
-fn copied(file: &PlannedFile) -> Option<(&Path, u64)> {
+/// The source of a planned copy.
+fn copied(file: &PlannedFile) -> Option<&Path> {
     match &file.recipe {
-        Recipe::Copy { from, size } => Some((from, *size)),
-        Recipe::Text(_) => None,
+        Recipe::Copy { from, .. } => Some(from),
+        Recipe::Text(_) | Recipe::Secret(_) => None,
     }
 }
 
@@ -227,6 +234,13 @@ fn entry_of(file: &PlannedFile, digest: Option<Sha256>) -> Result<Entry, Error> 
                 provenance,
             }
         }
+        (Recipe::Secret(secret), _) => tree_manifest::File {
+            size: file.recipe.size(),
+            sha256: Sha256::of(secret.bytes()),
+            source: Source::Nowhere,
+            mode: None,
+            provenance,
+        },
         (Recipe::Copy { from, .. }, None) => {
             unreachable!("the digest of `{}` was taken", from.display())
         }

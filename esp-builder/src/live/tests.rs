@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bootloaders::bls::Type1Entry;
 use serde_json::json;
-use tree_manifest::{Role, Sha256, TreePath, fat};
+use tree_manifest::{Kind, Provenance, Role, Sha256, Source, TreePath, fat};
 
 use super::changes::Action;
 use super::execute::{Mounts, execute};
@@ -16,8 +16,8 @@ use super::install::{Installation, Policy, prepare};
 use super::known::load_state;
 use super::space::Order;
 use super::steps::Step;
-use super::verify::{as_plan, exclusive_bytes, explain, verify};
-use crate::plan::{Recipe, TreePlan};
+use super::verify::{as_plan, damaged, exclusive_bytes, explain, verify};
+use crate::plan::{PlannedFile, Recipe, TreePlan};
 use crate::testkit::{Kit, with};
 use crate::{Settings, plan};
 
@@ -33,9 +33,36 @@ fn kit() -> Kit {
     kit
 }
 
-/// The plan of some of the systems.
+/// The plan of some of the systems; the fourth has initrd secrets.
 fn plan_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
-    plan(&settings_of(kit, numbers)).unwrap().plan
+    let mut plan = plan(&settings_of(kit, numbers)).unwrap().plan;
+    if numbers.contains(&4) {
+        add_secrets(&mut plan, 4, b"a key".repeat(2000));
+    }
+    plan
+}
+
+/// Where the secrets of the tests are.
+const SECRETS: &str =
+    "EFI/nixos/4444444444444444444444444444444444444444444444444444444444444444-secrets.efi";
+
+/// Gives the entry of a generation another initrd, of secrets.
+fn add_secrets(plan: &mut TreePlan, number: u64, secrets: Vec<u8>) {
+    let tree = plan.trees.get_mut(&Role::esp()).unwrap();
+    let path = TreePath::new(format!("loader/entries/nixos-generation-{number}.conf")).unwrap();
+    let Recipe::Text(text) = &mut tree.get_mut(&path).unwrap().recipe else {
+        panic!("an entry is a text");
+    };
+    *text = text.replace("options", &format!("initrd /{SECRETS}\noptions"));
+    let file = PlannedFile {
+        recipe: Recipe::Secret(secrets.into()),
+        provenance: Provenance {
+            kind: Kind::Initrd,
+            generations: Vec::new(),
+            signature: None,
+        },
+    };
+    tree.insert(TreePath::new(SECRETS).unwrap(), file);
 }
 
 fn settings_of(kit: &Kit, numbers: &[u64]) -> Settings {
@@ -69,6 +96,7 @@ fn policy<'a>(kit: &'a Kit, booted: &[&str]) -> Policy<'a> {
         store_dir: kit.root(),
         booted: booted.iter().map(|name| fat::fold(name)).collect(),
         settled: BTreeSet::new(),
+        kept: BTreeSet::new(),
         order: None,
         is_ours: &is_ours,
     }
@@ -190,6 +218,7 @@ fn tear(step: &Step, root: &Path) {
     let bytes = match recipe {
         Recipe::Text(text) => text.clone().into_bytes(),
         Recipe::Copy { from, .. } => fs::read(from).unwrap(),
+        Recipe::Secret(secret) => secret.bytes().to_vec(),
     };
     fs::write(to.1.on(root), &bytes[..bytes.len() / 2]).unwrap();
 }
@@ -568,4 +597,51 @@ fn damage_is_found_repaired_and_explained() {
     assert_eq!(why[0].provenance.generations[0].number, 1);
     let bytes: Vec<_> = exclusive_bytes(&state).into_values().collect();
     assert!(bytes.iter().all(|bytes| *bytes > 20_000), "{bytes:?}");
+}
+
+#[test]
+fn secrets_are_on_the_partition_and_written_down_nowhere() {
+    let kit = kit();
+    let root = memory();
+    let mounts = mounts(root.path());
+    install(&plan_of(&kit, &[4, 5]), root.path(), &policy(&kit, &[]));
+    let path = TreePath::new(SECRETS).unwrap();
+    let content = b"a key".repeat(2000);
+    assert!(fs::read(path.on(root.path())).unwrap() == content);
+    let (state, _) = load_state(&mounts).unwrap();
+    let recorded = super::changes::recorded(&state, &(Role::esp(), path.clone())).unwrap();
+    assert_eq!(recorded.source, Source::Nowhere);
+    assert_eq!(recorded.sha256, Sha256::of(&content));
+    let again = prepare(&plan_of(&kit, &[4, 5]), &mounts, &policy(&kit, &[])).unwrap();
+    assert_eq!(again.steps, []);
+
+    // Others are written, and those of before go when nothing wants any.
+    let mut renewed = plan_of(&kit, &[4, 5]);
+    let file = renewed.trees.get_mut(&Role::esp()).unwrap();
+    file.get_mut(&path).unwrap().recipe = Recipe::Secret(b"b key".repeat(2000).into());
+    install(&renewed, root.path(), &policy(&kit, &[]));
+    assert!(fs::read(path.on(root.path())).unwrap() == b"b key".repeat(2000));
+    install(&plan_of(&kit, &[5]), root.path(), &policy(&kit, &[]));
+    assert!(!path.on(root.path()).exists());
+}
+
+#[test]
+fn a_repair_keeps_what_it_cannot_restore() {
+    let kit = kit();
+    let root = memory();
+    let mounts = mounts(root.path());
+    install(&plan_of(&kit, &[4, 5]), root.path(), &policy(&kit, &[]));
+    let (state, _) = load_state(&mounts).unwrap();
+    let (plan, without_source) = as_plan(&state);
+    let secrets = (Role::esp(), TreePath::new(SECRETS).unwrap());
+    assert_eq!(without_source, std::slice::from_ref(&secrets));
+    assert!(damaged(&state, &mounts, &without_source).is_empty());
+    fs::write(secrets.1.on(root.path()), "cut").unwrap();
+    assert_eq!(damaged(&state, &mounts, &without_source), [&secrets]);
+    let policy = Policy {
+        kept: without_source.into_iter().collect(),
+        ..policy(&kit, &[])
+    };
+    install(&plan, root.path(), &policy);
+    assert_eq!(fs::read(secrets.1.on(root.path())).unwrap(), b"cut");
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tree_manifest::check::{self, Difference};
 use tree_manifest::{Entry, GenerationId, Manifest, Provenance, Role, Source, TreePath, fat};
 
-use super::changes::Place;
+use super::changes::{Place, recorded};
 use super::execute::Mounts;
+use super::known::digest_of;
 use super::steps::is_temporary;
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
@@ -86,7 +87,7 @@ pub fn as_plan(state: &Manifest) -> (TreePlan, Vec<Place>) {
                     from: from.into(),
                     size: *size,
                 },
-                Source::Beside(_) => {
+                Source::Beside(_) | Source::Nowhere => {
                     without_source.push((role.clone(), path.clone()));
                     continue;
                 }
@@ -102,6 +103,17 @@ pub fn as_plan(state: &Manifest) -> (TreePlan, Vec<Place>) {
         }
     }
     (plan, without_source)
+}
+
+/// Which of some places hold no longer what was written down of them.
+#[must_use]
+pub fn damaged<'a>(state: &Manifest, mounts: &Mounts, places: &'a [Place]) -> Vec<&'a Place> {
+    let is_sound = |place: &&Place| {
+        let found = mounts.get(&place.0).map(|mount| place.1.on(mount));
+        let digest = found.and_then(|path| digest_of(&path).ok());
+        digest.is_some() && digest == recorded(state, place).map(|file| file.sha256)
+    };
+    places.iter().filter(|place| !is_sound(place)).collect()
 }
 
 /// Why a file is on a partition.
