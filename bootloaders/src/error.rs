@@ -64,6 +64,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A section that a Unified Kernel Image cannot have.
+    #[error("section `{}` {reason}", shorten(name))]
+    Section {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A name that is no architecture's.
     #[error("`{}` is not a known architecture", shorten(.0))]
     Arch(String),

@@ -2,8 +2,9 @@
 //!
 //! Values and text only: this crate does no I/O, and reads no clock and no
 //! environment. It knows the [Boot Loader Specification], systemd-boot's files,
-//! the heads of PE images, firmware's boot options and the kernel's command line; it
-//! does not know where generations come from or how a tree is written.
+//! the heads of PE images, Unified Kernel Images, firmware's boot options and the
+//! kernel's command line; it does not know where generations come from or how a tree
+//! is written.
 //!
 //! A [`BootEntry`] is a bootable thing before anybody chose how to store it.
 //! Each boot loader's module turns entries into that loader's files.
@@ -28,6 +29,7 @@ pub mod ownership;
 pub mod pe;
 pub mod spelling;
 pub mod systemd_boot;
+pub mod uki;
 
 pub use arch::Arch;
 pub use boot_counting::EntryFileName;

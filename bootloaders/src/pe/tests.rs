@@ -1,3 +1,4 @@
+use super::headers::PE_POINTER;
 use super::*;
 use proptest::prelude::*;
 
