@@ -1,0 +1,34 @@
+//! What UEFI firmware checks before it starts an image, and what it is told to trust.
+//!
+//! Values only: files come in as readers, signatures go out as a recipe of bytes to
+//! replace and to append ([`Amendment`]), so that a signed copy of a large
+//! image can share its blocks with the original. There is no file access, no clock
+//! and no environment here. The one thing drawn at random is what
+//! [`key::PrivateKey::generate`] is handed, and the blinding of private-key
+//! operations, which no output depends on.
+//!
+//! - [`authenticode`]: the layout of an image as signatures see it, and its digest.
+//! - [`certificate`], [`key`], [`pem`]: X.509 certificates and RSA keys.
+//! - [`cms`]: the signed data of PKCS#7, as far as firmware reads it.
+//! - [`sign`], [`verify`]: signatures of images, made and checked.
+//! - [`variable`]: signature lists and authenticated updates of PK, KEK and db.
+
+mod asn1;
+pub mod authenticode;
+pub mod certificate;
+mod certificate_table;
+mod checksum;
+pub mod cms;
+mod error;
+mod hash;
+pub mod key;
+pub mod pem;
+pub mod sign;
+#[cfg(test)]
+mod testkit;
+pub mod variable;
+pub mod verify;
+
+pub use certificate_table::Amendment;
+pub use error::Error;
+pub use hash::HashAlgorithm;
