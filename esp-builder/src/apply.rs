@@ -1,26 +1,22 @@
 //! From a plan to directories and a manifest.
 //!
-//! Content is cloned where the file system can share it, and copied elsewhere.
-//! Each source is read once, for its digest, on as many threads as there are
-//! processors; the result does not depend on their number.
+//! Each file is made and its digest taken on as many threads as there are processors;
+//! the result does not depend on their number.
 #![expect(clippy::disallowed_methods, reason = "applying a plan writes it")]
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use tree_manifest::{Entry, Hasher, Manifest, Role, Sha256, Source, TreePath};
+use tree_manifest::{Entry, Manifest, Role, Sha256, Source, TreePath};
 
+use crate::content;
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 use crate::publish::{MANIFEST, Staging, set_mode, write_error};
-
-/// How much is read and hashed at once, in bytes.
-const CHUNK: usize = 256 * 1024;
 
 /// What becomes of the content of the trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +76,11 @@ pub fn apply(
     }
     manifest.check().map_err(Error::Manifest)?;
     // Last, so that no file is younger than the manifest that describes it.
-    write_bytes(
-        &staging.path().join(MANIFEST),
-        manifest.to_json().as_bytes(),
-    )?;
+    let path = staging.path().join(MANIFEST);
+    let text = manifest.to_json();
+    create(&path)?
+        .write_all(text.as_bytes())
+        .map_err(write_error(&path))?;
     staging.publish()?;
     Ok(manifest)
 }
@@ -193,96 +190,17 @@ fn run(jobs: &[Job<'_>], progress: Progress<'_>) -> Result<Vec<Sha256>, Error> {
 
 impl Job<'_> {
     fn run(&self, progress: Progress<'_>) -> Result<Sha256, Error> {
-        match (&self.file.recipe, &self.target) {
-            (Recipe::Text(text), target) => given(text.as_bytes(), target.as_deref(), progress),
-            (Recipe::Secret(secret), target) => given(secret.bytes(), target.as_deref(), progress),
-            (Recipe::Copy { from, size }, target) => copy(from, *size, target.as_deref(), progress),
-        }
+        let file = self.target.as_deref().map(create).transpose()?;
+        let made = content::make(&self.file.recipe, file.as_ref(), progress);
+        let target = self.target.as_deref().unwrap_or(Path::new(""));
+        made.map_err(|failure| failure.into_error(target))
     }
-}
-
-/// Writes bytes that the plan holds.
-fn given(bytes: &[u8], target: Option<&Path>, progress: Progress<'_>) -> Result<Sha256, Error> {
-    if let Some(target) = target {
-        write_bytes(target, bytes)?;
-    }
-    progress(bytes.len() as u64);
-    Ok(Sha256::of(bytes))
-}
-
-fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = create(path)?;
-    file.write_all(bytes).map_err(write_error(path))
 }
 
 fn create(path: &Path) -> Result<File, Error> {
     let file = File::create_new(path).map_err(write_error(path))?;
     set_mode(path, 0o644)?;
     Ok(file)
-}
-
-/// Copies a file and hashes it; without a target, hashes it.
-///
-/// The source is read, not the copy: a clone has no cached pages yet. That the
-/// source is the same before and after makes the digest that of the copy.
-fn copy(
-    from: &Path,
-    size: u64,
-    target: Option<&Path>,
-    progress: Progress<'_>,
-) -> Result<Sha256, Error> {
-    let mut source = File::open(from).map_err(read_error(from))?;
-    let before = source.metadata().map_err(read_error(from))?;
-    check_unchanged(from, size, before.len())?;
-    let mut copy = target.map(create).transpose()?;
-    // A clone that is refused (another file system, or one that cannot) wrote
-    // nothing, so copying starts afresh.
-    if let Some(file) = &copy
-        && rustix::fs::ioctl_ficlone(file, &source).is_ok()
-    {
-        copy = None;
-    }
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let count = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(read_error(from)(error)),
-        };
-        hasher.update(&buffer[..count]);
-        if let (Some(file), Some(target)) = (&mut copy, target) {
-            file.write_all(&buffer[..count])
-                .map_err(write_error(target))?;
-        }
-        progress(count as u64);
-    }
-    let (digest, length) = hasher.finish();
-    check_unchanged(from, size, length)?;
-    let after = source.metadata().map_err(read_error(from))?;
-    if stamp(&before) != stamp(&after) {
-        return Err(Error::Changed {
-            path: from.into(),
-            reason: "something wrote to it".to_owned(),
-        });
-    }
-    Ok(digest)
-}
-
-fn check_unchanged(path: &Path, planned: u64, found: u64) -> Result<(), Error> {
-    if planned == found {
-        return Ok(());
-    }
-    Err(Error::Changed {
-        path: path.into(),
-        reason: format!("{found} bytes instead of {planned}"),
-    })
-}
-
-/// What changes when somebody writes to a file.
-fn stamp(metadata: &Metadata) -> (u64, i64, i64) {
-    (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 fn read_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {

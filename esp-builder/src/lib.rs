@@ -11,6 +11,7 @@
 //! being an error is a [`Warning`].
 
 pub mod apply;
+mod content;
 pub mod document;
 pub mod entries;
 mod error;

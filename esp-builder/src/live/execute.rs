@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tree_manifest::{Role, Sha256};
 
 use super::changes::Place;
 use super::steps::Step;
+use crate::content::{self, Failure};
 use crate::error::Error;
 use crate::plan::Recipe;
 
@@ -20,6 +21,8 @@ use crate::plan::Recipe;
 pub type Mounts = BTreeMap<Role, PathBuf>;
 
 /// Makes every step in order, and stops at the first that fails.
+///
+/// `digests` are what writes must have that were planned with one, by temporary name.
 ///
 /// `before` is told of each step; what it refuses is not made. Tests put faults
 /// there, a progress bar what it counts.
@@ -30,7 +33,7 @@ pub type Mounts = BTreeMap<Role, PathBuf>;
 pub fn execute(
     steps: &[Step],
     mounts: &Mounts,
-    digests: &BTreeMap<PathBuf, Sha256>,
+    digests: &BTreeMap<Place, Sha256>,
     before: &mut dyn FnMut(&Step) -> io::Result<()>,
 ) -> Result<(), Error> {
     for step in steps {
@@ -52,59 +55,26 @@ fn make(
     step: &Step,
     path: &Path,
     mounts: &Mounts,
-    digests: &BTreeMap<PathBuf, Sha256>,
+    digests: &BTreeMap<Place, Sha256>,
 ) -> io::Result<()> {
     match step {
         Step::MakeDirectory(_) => fs::create_dir(path),
         Step::Remove(_) => fs::remove_file(path),
         Step::Rename { from, .. } => fs::rename(on(mounts, from).map_err(io::Error::other)?, path),
         Step::Sync(_) => rustix::fs::syncfs(File::open(path)?).map_err(Into::into),
-        Step::Write {
-            recipe: Recipe::Text(text),
-            ..
-        } => File::create_new(path)?.write_all(text.as_bytes()),
-        Step::Write {
-            recipe: Recipe::Secret(secret),
-            ..
-        } => File::create_new(path)?.write_all(secret.bytes()),
-        Step::Write {
-            recipe: Recipe::Copy { from, .. },
-            ..
-        } => {
-            let digest = copy(from, path)?;
-            if digests
-                .get(from)
-                .is_some_and(|promised| *promised != digest)
-            {
-                let reason = format!("`{}` changed while it was read", from.display());
-                return Err(io::Error::other(reason));
+        Step::Write { to, recipe } => {
+            let made = content::make(recipe, Some(&File::create_new(path)?), &|_| {});
+            let digest = made.map_err(Failure::into_io)?;
+            if digests.get(to).is_some_and(|promised| *promised != digest) {
+                return Err(io::Error::other(match recipe {
+                    Recipe::Copy { from, .. } => {
+                        format!("`{}` changed while it was read", from.display())
+                    }
+                    _ => "it is not what it was planned to be".to_owned(),
+                }));
             }
             Ok(())
         }
-    }
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<Sha256> {
-    let mut hashing = Hashing {
-        source: File::open(from)?,
-        hasher: tree_manifest::Hasher::default(),
-    };
-    let mut target = File::create_new(to)?;
-    io::copy(&mut hashing, &mut target)?;
-    Ok(hashing.hasher.finish().0)
-}
-
-/// A file that is hashed as it is read.
-struct Hashing {
-    source: File,
-    hasher: tree_manifest::Hasher,
-}
-
-impl io::Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bootloaders::boot_counting::{Counter, EntryFileName};
 use bootloaders::loader_conf::LoaderConf;
@@ -14,7 +14,7 @@ use super::execute::Mounts;
 use super::inventory::{Inventory, has_extension, is_below};
 use super::known::{self, digest_of, entry_and_content, load_state};
 use super::space::{self, Order, Use};
-use super::steps::{Step, steps};
+use super::steps::{Step, steps, temporary};
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 
@@ -54,8 +54,8 @@ pub struct Installation {
     pub uses: BTreeMap<Role, Use>,
     /// The writes; none when everything is as it should be.
     pub steps: Vec<Step>,
-    /// The digests of the sources that will be read.
-    pub digests: BTreeMap<PathBuf, Sha256>,
+    /// The digests of what is written, by temporary name.
+    pub digests: BTreeMap<Place, Sha256>,
     /// Why the state of the last run could not be read, if so.
     pub damaged_state: Option<String>,
 }
@@ -112,7 +112,7 @@ pub fn prepare(
     let overhead = state.intent.len() as u64;
     let (order, uses) = space::budget(&changes, &inventories, overhead, policy.order);
     let steps = steps(plan, &changes, &inventories, &state, order);
-    let digests = sources(plan, by_place);
+    let digests = by_temporary_name(by_place);
     Ok(Installation {
         changes,
         order,
@@ -252,18 +252,12 @@ fn digests(
     Ok(digests)
 }
 
-/// The digests of the sources that are copied.
-fn sources(plan: &TreePlan, digests: BTreeMap<Place, Sha256>) -> BTreeMap<PathBuf, Sha256> {
-    let of_place = |((role, path), digest): (Place, Sha256)| match &plan
-        .trees
-        .get(&role)?
-        .get(&path)?
-        .recipe
-    {
-        Recipe::Copy { from, .. } => Some((from.clone(), digest)),
-        Recipe::Text(_) | Recipe::Secret(_) => None,
-    };
-    digests.into_iter().filter_map(of_place).collect()
+/// The digests by the names under which files are written.
+fn by_temporary_name(digests: BTreeMap<Place, Sha256>) -> BTreeMap<Place, Sha256> {
+    let renamed = digests
+        .into_iter()
+        .map(|((role, path), digest)| ((role, temporary(&path)), digest));
+    renamed.collect()
 }
 
 /// What a partition must have and has, for a message.
