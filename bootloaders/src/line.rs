@@ -26,7 +26,7 @@ impl Line {
             reason,
         };
         let trimmed = text.trim();
-        if text.contains(char::is_control) {
+        if tree_manifest::holds_control(text) {
             return Err(refuse("holds a control character"));
         }
         if trimmed.is_empty() {

@@ -5,6 +5,8 @@
 //! here, and not beside the FAT writer, because a tree that no FAT can hold must
 //! be refused when it is planned, long before an image is made.
 
+use crate::path::holds_control;
+
 /// The largest file, in bytes: the directory entry counts it in 32 bits.
 pub const MAX_FILE_SIZE: u64 = u32::MAX as u64;
 
@@ -19,10 +21,11 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("a name cannot be empty");
     }
-    if name.contains(['"', '*', '/', ':', '<', '>', '?', '\\', '|']) {
+    let is_reserved = |byte| b"\"*/:<>?\\|".contains(&byte);
+    if name.bytes().any(is_reserved) {
         return Err("a FAT name holds none of `\"*/:<>?\\|`");
     }
-    if name.contains(char::is_control) {
+    if holds_control(name) {
         return Err("a FAT name holds no control character");
     }
     if name.ends_with(['.', ' ']) {
@@ -31,7 +34,8 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     if name.starts_with(' ') {
         return Err("a FAT name that starts with a space is not found by every firmware");
     }
-    if name.encode_utf16().count() > MAX_NAME_UNITS {
+    // No text has more units than bytes.
+    if name.len() > MAX_NAME_UNITS && name.encode_utf16().count() > MAX_NAME_UNITS {
         return Err("a FAT name has at most 255 UTF-16 units");
     }
     Ok(())
@@ -43,6 +47,9 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
 /// in the tables of firmware and kernels; `ß` therefore stays `ß`.
 #[must_use]
 pub fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_uppercase();
+    }
     name.chars().map(fold_char).collect()
 }
 

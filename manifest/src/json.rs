@@ -23,7 +23,7 @@ pub const FORMAT: &str = "tree-manifest";
 /// The version this crate reads and writes.
 pub const VERSION: u64 = 1;
 
-/// What must be known before the rest may be read.
+/// What is read of a document that does not fit.
 #[derive(DeriveDeserialize)]
 struct Head {
     format: String,
@@ -102,14 +102,18 @@ impl Manifest {
     /// When the text is not JSON, is of another format or version, holds unknown
     /// or repeated keys, or breaks a rule of [`Manifest::check`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
-        if head.format != FORMAT {
-            return Err(Error::Format(head.format));
-        }
-        if head.version != VERSION {
-            return Err(Error::Version(head.version));
-        }
-        let document: Document = serde_json::from_str(text).map_err(Error::Json)?;
+        let document = match serde_json::from_str::<Document>(text) {
+            Ok(document) => {
+                check_head(&document.format, document.version)?;
+                document
+            }
+            // Of another format or version it may well not fit: that is to be said.
+            Err(error) => {
+                let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
+                check_head(&head.format, head.version)?;
+                return Err(Error::Json(error));
+            }
+        };
         let mut manifest = Self {
             architectures: document.architectures,
             ..Self::default()
@@ -157,16 +161,28 @@ pub fn schema() -> String {
     format!("{:#}\n", schema.as_value())
 }
 
+fn check_head(format: &str, version: u64) -> Result<(), Error> {
+    if format != FORMAT {
+        return Err(Error::Format(format.to_owned()));
+    }
+    if version != VERSION {
+        return Err(Error::Version(version));
+    }
+    Ok(())
+}
+
 fn read_tree(role: &Role, entries: Unique<EntryJson>) -> Result<Tree, Error> {
     let mut tree = Tree::new();
     for (path, entry) in entries.0 {
-        let refuse = |reason: String| Error::Entry {
+        let refuse = |path: String, reason: String| Error::Entry {
             role: role.clone(),
-            path: path.clone(),
+            path,
             reason,
         };
-        let key = TreePath::new(path.clone()).map_err(|error| refuse(error.reason.to_owned()))?;
-        tree.insert(key, read_entry(entry).map_err(refuse)?);
+        let path =
+            TreePath::new(path).map_err(|error| refuse(error.path, error.reason.to_owned()))?;
+        let entry = read_entry(entry).map_err(|reason| refuse(path.to_string(), reason))?;
+        tree.insert(path, entry);
     }
     Ok(tree)
 }
@@ -179,16 +195,19 @@ fn read_entry(entry: EntryJson) -> Result<Entry, String> {
             source,
             mode,
             provenance,
-        } => Entry::File(File {
-            size,
-            sha256: sha256.parse().map_err(|error| format!("{error}"))?,
-            source: match source {
-                Some(source) => read_source(source, size, &sha256)?,
-                None => Source::Nowhere,
-            },
-            mode: read_mode(mode)?,
-            provenance,
-        }),
+        } => {
+            let sha256 = sha256.parse().map_err(|error| format!("{error}"))?;
+            Entry::File(File {
+                size,
+                sha256,
+                source: match source {
+                    Some(source) => read_source(source, size, sha256)?,
+                    None => Source::Nowhere,
+                },
+                mode: read_mode(mode)?,
+                provenance,
+            })
+        }
         EntryJson::Directory { mode } => Entry::Directory {
             mode: read_mode(mode)?,
         },
@@ -199,7 +218,7 @@ fn read_entry(entry: EntryJson) -> Result<Entry, String> {
     })
 }
 
-fn read_source(source: SourceJson, size: u64, sha256: &str) -> Result<Source, String> {
+fn read_source(source: SourceJson, size: u64, sha256: Sha256) -> Result<Source, String> {
     match source {
         SourceJson::Path(path) if path.starts_with('/') => {
             if path.contains('\0') {
@@ -212,8 +231,7 @@ fn read_source(source: SourceJson, size: u64, sha256: &str) -> Result<Source, St
             Ok(Source::Beside(beside))
         }
         SourceJson::Text(text) => {
-            let actual = Sha256::of(text.as_bytes()).to_string();
-            if text.len() as u64 != size || actual != sha256 {
+            if text.len() as u64 != size || Sha256::of(text.as_bytes()) != sha256 {
                 return Err("`size` or `sha256` is not that of its own text".to_owned());
             }
             Ok(Source::Text(text))

@@ -38,6 +38,6 @@ pub use digest::{Hasher, Sha256};
 pub use error::{Error, PathError};
 pub use json::{FORMAT, VERSION, schema};
 pub use model::{Entry, File, Manifest, Mode, Role, Source, Tree};
-pub use path::TreePath;
+pub use path::{TreePath, holds_control};
 pub use provenance::{GenerationId, Kind, Provenance, SignatureState};
 pub use size::{ByteSize, NotASize};

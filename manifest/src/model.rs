@@ -185,8 +185,13 @@ impl fmt::Display for Mode {
 fn check_tree(role: &Role, tree: &Tree) -> Result<(), Error> {
     // The spelling under which each name was met first.
     let mut spellings: BTreeMap<String, TreePath> = BTreeMap::new();
+    let mut above: Option<TreePath> = None;
     for (path, entry) in tree {
-        for directory in path.ancestors() {
+        let parent = path.parent();
+        // Neighbours mostly lie in one directory.
+        let is_known = parent == above;
+        above = parent;
+        for directory in path.ancestors().filter(|_| !is_known) {
             if matches!(
                 tree.get(&directory),
                 Some(Entry::File(_) | Entry::Symlink { .. })

@@ -41,7 +41,7 @@ impl TreePath {
         if path.len() > MAX_LENGTH {
             return Err(refuse("a path in a tree has at most 4095 bytes"));
         }
-        if path.contains('\\') || path.contains(char::is_control) {
+        if path.contains('\\') || holds_control(&path) {
             return Err(refuse(
                 "a path in a tree holds no backslash or control character",
             ));
@@ -99,6 +99,18 @@ impl TreePath {
     #[must_use]
     pub fn on(&self, root: &Path) -> PathBuf {
         root.join(&self.0)
+    }
+}
+
+/// Whether a text holds a control character, of those beyond ASCII too.
+#[must_use]
+pub fn holds_control(text: &str) -> bool {
+    // Nearly all texts are ASCII, and bytes are looked at many at once.
+    if text.is_ascii() {
+        text.bytes()
+            .fold(false, |found, byte| found | byte.is_ascii_control())
+    } else {
+        text.contains(char::is_control)
     }
 }
 
