@@ -8,6 +8,7 @@
 //! into our types: a document may come from anywhere.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use bootloaders::{Arch, CommandLine, Line};
@@ -19,7 +20,7 @@ use serde_json::Value;
 use tree_manifest::TreePath;
 
 use crate::error::Error;
-use crate::source::read_at_most;
+use crate::source::{read_at_most, read_open};
 
 mod shape;
 mod xen;
@@ -83,16 +84,15 @@ pub fn load(path: &Path) -> Result<Document, Error> {
         source,
     };
     let bytes = read_at_most(path, LONGEST + 1).map_err(read_error)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Error::Bootspec {
-            path: path.into(),
-            refusal: Refusal::new("longer than 16 MiB"),
-        });
-    }
     parse(&bytes).map_err(|refusal| Error::Bootspec {
         path: path.into(),
         refusal,
     })
+}
+
+/// Reads a document that is open; `None` when there is something wrong with it.
+pub(crate) fn load_open(file: File) -> Option<Document> {
+    parse(&read_open(file, LONGEST + 1).ok()?).ok()
 }
 
 /// Why a document was refused.
@@ -129,9 +129,20 @@ impl Refusal {
 /// Takes a document from its text.
 ///
 /// # Errors
-/// When it is not JSON, not a bootspec document of version 1, or when a value is
-/// one that no boot entry can hold.
+/// When it is too long, not JSON, not a bootspec document of version 1, or when a value
+/// is one that no boot entry can hold.
 pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
+    if bytes.len() as u64 > LONGEST {
+        return Err(Refusal::new("longer than 16 MiB"));
+    }
+    if let Some(document) = plain(bytes) {
+        return from_boot_json(document);
+    }
+    from_boot_json(judged(bytes)?)
+}
+
+/// A document of any kind, looked at as plain JSON before the crate takes it.
+fn judged(bytes: &[u8]) -> Result<BootJson, Refusal> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         Refusal::with_hint(
             format!("not JSON: {error}"),
@@ -139,36 +150,35 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Refusal> {
         )
     })?;
     shape::check(&value)?;
-    let document = boot_json(value)
-        .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))?;
-    from_boot_json(document)
+    serde_json::from_value(value)
+        .map_err(|error| Refusal::new(format!("not a bootspec document: {error}")))
 }
 
-/// A document whose keys were checked, as the crate has it.
-///
-/// The crate's types are flattened into one another, so serde copies a document once
-/// for each before it reads it. Most have no specialisations: those are put together
-/// from their parts, which are moved.
-fn boot_json(mut value: Value) -> serde_json::Result<BootJson> {
-    let has_specialisations = value[shape::SPECIALISATIONS]
-        .as_object()
-        .is_some_and(|named| !named.is_empty());
-    if has_specialisations {
-        return serde_json::from_value(value);
-    }
-    let bootspec = serde_json::from_value(value[shape::BOOTSPEC].take())?;
-    let is_extension =
-        |key: &str| !key.starts_with("org.nixos.bootspec.") && key != shape::SPECIALISATIONS;
-    let extensions = match value {
-        Value::Object(document) => document.into_iter().filter(|(key, _)| is_extension(key)),
-        _ => unreachable!("a document with checked keys is an object"),
-    };
-    Ok(BootJson {
+/// A document without specialisations.
+#[derive(Deserialize)]
+struct Plain {
+    #[serde(rename = "org.nixos.bootspec.v1")]
+    bootspec: BootSpecV1,
+    #[serde(rename = "org.nixos.specialisation.v1", default)]
+    specialisations: BTreeMap<String, Value>,
+    #[serde(flatten)]
+    extensions: Extensions,
+}
+
+/// Most documents have no specialisations and nothing wrong: those are read at once,
+/// where [`BootJson`] is flattened twice, which makes serde copy all of a document. Of
+/// others nothing is said here.
+fn plain(bytes: &[u8]) -> Option<BootJson> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let document: Plain = serde_json::from_str(text).ok()?;
+    let is_plain =
+        document.specialisations.is_empty() && !document.extensions.values().any(Value::is_null);
+    is_plain.then(|| BootJson {
         generation: Generation::V1(GenerationV1 {
-            bootspec,
+            bootspec: document.bootspec,
             specialisations: SpecialisationsV1::default(),
         }),
-        extensions: extensions.collect(),
+        extensions: document.extensions,
     })
 }
 
@@ -300,8 +310,8 @@ fn command_line(init: &Path, parameters: &[String]) -> Result<CommandLine, Refus
 
 /// A path that means the same wherever it is read.
 fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, Refusal> {
-    let shown = path.display().to_string();
     let refuse = |reason: &str| {
+        let shown = path.display().to_string();
         let shown: String = shown.chars().take(200).collect();
         Refusal::new(format!("`{key}` `{}` {reason}", shown.escape_debug()))
     };
@@ -311,7 +321,8 @@ fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, Refusal> {
     if path.components().any(|part| part == Component::ParentDir) {
         return Err(refuse("holds `..`"));
     }
-    if shown.contains(char::is_control) {
+    // A path that JSON held is text.
+    if path.to_str().is_none_or(tree_manifest::holds_control) {
         return Err(refuse("holds a control character"));
     }
     Ok(path)

@@ -8,12 +8,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bootloaders::BootFile;
 use bootloaders::pe::{self, PeImage};
+use rustix::fs::{Mode, OFlags};
 use tree_manifest::{Sha256, TreePath};
 
 use crate::error::Error;
@@ -64,18 +66,13 @@ impl Sources {
     /// # Errors
     /// When the root is not there.
     pub fn new(root: Option<&Path>, store_dir: &Path) -> Result<Self, Error> {
-        let canonical = |given: &Path| {
-            let canonical = fs::canonicalize(given).map_err(|source| Error::Root {
+        let open = |given: &Path| {
+            Root::new(given).map_err(|source| Error::Root {
                 path: given.into(),
                 source,
-            })?;
-            Ok(Root {
-                given: given.into(),
-                canonical,
-                plain: std::cell::RefCell::default(),
             })
         };
-        let root = root.map(canonical).transpose()?;
+        let root = root.map(open).transpose()?;
         Ok(Self {
             // The host's own root moves nothing.
             root: root.filter(|root| root.canonical != Path::new("/")),
@@ -135,6 +132,25 @@ impl Sources {
             return self.locate(&inside);
         }
         of_metadata(host, inside, &metadata)
+    }
+
+    /// Opens a regular file that a document names, whatever links lead there. The kernel
+    /// walks the path; when it does not get there, [`Sources::locate`] says why.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is no regular file, or when Linux is older than 5.6.
+    pub fn open(&self, path: &Path) -> io::Result<File> {
+        // What is no file must not make us wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let opened = match &self.root {
+            Some(root) => root.open(path, flags)?,
+            None => rustix::fs::open(path, flags, Mode::empty())?,
+        };
+        let file = File::from(opened);
+        if !file.metadata()?.is_file() {
+            return Err(not_a_file());
+        }
+        Ok(file)
     }
 
     /// A path of a document as the host reads it, links unresolved; for messages
@@ -254,7 +270,14 @@ pub fn read_head(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read.
 pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
+    read_open(File::open(path)?, limit)
+}
+
+/// At most `limit` bytes of a file that is open.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
     // The length saves reads; a file may have none, or another soon.
     let length = file.metadata()?.len().min(limit);
     read_whole(file.take(limit), length)
@@ -279,16 +302,20 @@ pub(crate) fn read_whole(mut reader: impl Read, expected: u64) -> io::Result<Vec
 /// What the head of a file says, when it is a PE image. Of others, such as initrds,
 /// no more than the signature is read.
 fn read_image(path: &Path) -> io::Result<Option<PeImage>> {
-    if read_at_most(path, 2)? != b"MZ" {
+    let file = File::open(path)?;
+    let mut signature = [0; 2];
+    file.read_at(&mut signature, 0)?;
+    if signature != *b"MZ" {
         return Ok(None);
     }
-    Ok(PeImage::parse(&read_head(path)?).ok())
+    let head = read_open(file, pe::HEAD as u64)?;
+    Ok(PeImage::parse(&head).ok())
 }
 
 /// The first half of a digest: 128 bits are enough to tell any two files apart.
 fn content_name(host: &Path, need: Need<'_>) -> Result<String, Error> {
     let read_error = |source| need.missing(host, source);
-    let file = fs::File::open(host).map_err(read_error)?;
+    let file = File::open(host).map_err(read_error)?;
     let (digest, _) = Sha256::of_reader(file).map_err(read_error)?;
     let mut name = digest.to_string();
     name.truncate(32);
@@ -317,11 +344,15 @@ fn located(host: PathBuf, inside: PathBuf) -> io::Result<Located> {
 
 fn of_metadata(host: PathBuf, inside: PathBuf, metadata: &Metadata) -> io::Result<Located> {
     if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
+        return Err(not_a_file());
     }
     Ok(Located {
         host,
         inside,
         size: metadata.len(),
     })
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("not a regular file")
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 
-pub(super) const BOOTSPEC: &str = "org.nixos.bootspec.v1";
-pub(super) const SPECIALISATIONS: &str = "org.nixos.specialisation.v1";
+const BOOTSPEC: &str = "org.nixos.bootspec.v1";
+const SPECIALISATIONS: &str = "org.nixos.specialisation.v1";
 
 /// The keys that every system has, besides `kernelParams`.
 const REQUIRED: [&str; 5] = ["init", "kernel", "label", "system", "toplevel"];

@@ -58,6 +58,48 @@ fn document_with_null_initrd() -> Value {
     value
 }
 
+#[test]
+fn what_is_read_at_once_means_what_it_means_as_plain_json() {
+    let mut with_null = document();
+    with_null["org.example"] = Value::Null;
+    let mut specialised = document();
+    specialised["org.nixos.specialisation.v1"]["gnome"] = document();
+    let mut other_version = document();
+    other_version["org.nixos.bootspec.v2"] = json!({});
+    let init = json!({ "init": "/nix/store/other/init" }).to_string();
+    let twice =
+        document()
+            .to_string()
+            .replacen('{', &format!("{{\"org.nixos.bootspec.v1\":{init},"), 1);
+    let extended = with_extension("org.nixos.systemd-boot", json!({ "sortKey": "a" }));
+    for (text, is_plain) in [
+        (document().to_string(), true),
+        (document_with_null_initrd().to_string(), true),
+        (extended.to_string(), true),
+        (with("newKey", json!([1, 1e9])).to_string(), true),
+        (other_version.to_string(), true),
+        (with("label", json!(1)).to_string(), false),
+        (with_null.to_string(), false),
+        (specialised.to_string(), false),
+        (twice, false),
+        (format!("{} x", document()), false),
+    ] {
+        let at_once = plain(text.as_bytes());
+        assert_eq!(at_once.is_some(), is_plain, "{text}");
+        let Some(at_once) = at_once else { continue };
+        let judged = judged(text.as_bytes()).unwrap();
+        assert_eq!(at_once.generation, judged.generation, "{text}");
+        let known = |key: &&String| !key.starts_with("org.nixos.bootspec.");
+        for key in at_once.extensions.keys().filter(known) {
+            assert_eq!(
+                at_once.extensions.get(key),
+                judged.extensions.get(key),
+                "{text}"
+            );
+        }
+    }
+}
+
 /// Every refusal with its hint, as one text to read.
 #[test]
 fn refusals_name_the_key_and_the_way_out() {

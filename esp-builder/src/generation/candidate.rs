@@ -159,6 +159,11 @@ impl Candidate {
             Origin::Inside(path) => return read_inside(path, sources).map(Some),
             Origin::Link(link) => link,
         };
+        // Most lead to a document with nothing wrong; of others more must be found out.
+        let opened = sources.open(&link.join("boot.json")).ok();
+        if let Some(document) = opened.and_then(document::load_open) {
+            return Ok(Some(document));
+        }
         let read = match sources.resolve(link) {
             Ok(system) => self.read_system(&system, sources)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
