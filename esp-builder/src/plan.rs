@@ -311,6 +311,10 @@ impl TreePlan {
             return Ok(());
         }
         for directory in path.ancestors() {
+            // So are all that are above it.
+            if self.is_directory(role, &directory) {
+                break;
+            }
             self.claim(role, directory, origin, true)?;
         }
         self.claim(role, path.clone(), origin, false)?;
@@ -321,7 +325,13 @@ impl TreePlan {
         Ok(())
     }
 
-    /// Takes a name. Directories may be taken again, in the same spelling.
+    /// Whether a directory was taken in this spelling.
+    fn is_directory(&self, role: &Role, path: &TreePath) -> bool {
+        let claim = self.names.get(&(role.clone(), fat::fold(path.as_str())));
+        claim.is_some_and(|claim| claim.is_directory && claim.path == *path)
+    }
+
+    /// Takes a name.
     fn claim(
         &mut self,
         role: &Role,
@@ -342,9 +352,6 @@ impl TreePlan {
             );
             return Ok(());
         };
-        if is_directory && first.is_directory && first.path == path {
-            return Ok(());
-        }
         Err(Error::Collision {
             role: role.clone(),
             first: first.path.clone(),

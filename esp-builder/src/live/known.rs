@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use bootloaders::bls::Type1Entry;
-use tree_manifest::{Entry, Manifest, Provenance, Role, Sha256, Source, TreePath};
+use tree_manifest::{Entry, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath};
 
 use super::changes::{Action, Change, Known, Place, recorded};
 use super::execute::Mounts;
@@ -167,32 +167,19 @@ pub fn state(
     known: &Known,
     digests: &std::collections::BTreeMap<Place, Sha256>,
 ) -> Result<State, Error> {
-    let mut outcome = Manifest {
-        architectures: plan.architectures.clone(),
-        ..Manifest::default()
-    };
-    for change in changes {
-        let place = &change.place;
-        let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
-        let entry = match (planned, change.action) {
-            // What stays as somebody left it is as it was written down, if it was.
-            (Some(file), Action::Keep)
-                if copied(file).is_some() && !digests.contains_key(place) =>
-            {
-                recorded(&known.state, place).cloned().map(Entry::File)
-            }
-            (Some(file), _) => Some(entry_of(file, digests.get(place).copied())?),
-            (None, Action::Protect) => recorded(&known.state, place).cloned().map(Entry::File),
-            (None, _) => None,
-        };
-        if let Some(entry) = entry {
-            outcome
-                .tree_mut(place.0.clone())
-                .insert(place.1.clone(), entry);
-        }
-    }
+    let noted: Vec<_> = changes
+        .iter()
+        .filter_map(|change| Some((&change.place, noted(change, plan, known, digests)?)))
+        .collect();
     let place = state_place();
-    if outcome == known.state {
+    let written_down: usize = known.state.trees.values().map(Tree::len).sum();
+    let is_new = |(place, noted): &(&Place, Noted<'_>)| {
+        recorded(&known.state, place).is_none_or(|old| !noted.is(old))
+    };
+    if plan.architectures == known.state.architectures
+        && noted.len() == written_down
+        && !noted.iter().any(is_new)
+    {
         // Nothing is to be written down, so no text is made.
         return Ok(State {
             place,
@@ -200,6 +187,14 @@ pub fn state(
             intent: String::new(),
             outcome: String::new(),
         });
+    }
+    let mut outcome = Manifest {
+        architectures: plan.architectures.clone(),
+        ..Manifest::default()
+    };
+    for ((role, path), noted) in noted {
+        let tree = outcome.tree_mut(role.clone());
+        tree.insert(path.clone(), Entry::File(noted.file()?));
     }
     let mut intent = outcome.clone();
     for (role, tree) in &known.state.trees {
@@ -216,33 +211,89 @@ pub fn state(
     })
 }
 
-fn entry_of(file: &PlannedFile, digest: Option<Sha256>) -> Result<Entry, Error> {
-    let provenance: Option<Provenance> = Some(file.provenance.clone());
-    Ok(Entry::File(match (&file.recipe, digest) {
-        (Recipe::Text(text), _) => tree_manifest::File {
-            provenance,
-            ..tree_manifest::File::from_text(text.as_str())
-        },
-        (Recipe::Copy { from, size }, Some(sha256)) => {
-            let path = from.to_str().ok_or_else(|| Error::NotUtf8(from.clone()))?;
-            let source = Source::Absolute(path.to_owned());
-            tree_manifest::File {
-                size: *size,
-                sha256,
-                source,
+/// What is to be written down of a file.
+enum Noted<'a> {
+    /// What was before.
+    Recorded(&'a tree_manifest::File),
+    /// What is planned, with the digest of a copy.
+    Planned(&'a PlannedFile, Option<Sha256>),
+}
+
+/// What is to be written down of a file, if anything.
+fn noted<'a>(
+    change: &Change,
+    plan: &'a TreePlan,
+    known: &'a Known,
+    digests: &std::collections::BTreeMap<Place, Sha256>,
+) -> Option<Noted<'a>> {
+    let place = &change.place;
+    let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
+    let digest = digests.get(place).copied();
+    match (planned, change.action) {
+        // What stays as somebody left it is as it was written down, if it was.
+        (Some(file), Action::Keep) if copied(file).is_some() && digest.is_none() => {
+            recorded(&known.state, place).map(Noted::Recorded)
+        }
+        (Some(file), _) => Some(Noted::Planned(file, digest)),
+        (None, Action::Protect) => recorded(&known.state, place).map(Noted::Recorded),
+        (None, _) => None,
+    }
+}
+
+impl Noted<'_> {
+    /// Whether this is what is written down already.
+    fn is(&self, old: &tree_manifest::File) -> bool {
+        let (file, digest) = match self {
+            Self::Recorded(file) => return *file == old,
+            Self::Planned(file, digest) => (file, digest),
+        };
+        let is_same = match (&file.recipe, &old.source) {
+            // The digest of a text is checked when it is read.
+            (Recipe::Text(text), Source::Text(old)) => text == old,
+            (Recipe::Copy { from, size }, Source::Absolute(path)) => {
+                from.as_os_str() == path.as_str()
+                    && *size == old.size
+                    && *digest == Some(old.sha256)
+            }
+            (Recipe::Secret(secret), Source::Nowhere) => {
+                file.recipe.size() == old.size && Sha256::of(secret.bytes()) == old.sha256
+            }
+            _ => false,
+        };
+        is_same && old.mode.is_none() && old.provenance.as_ref() == Some(&file.provenance)
+    }
+
+    fn file(&self) -> Result<tree_manifest::File, Error> {
+        let (file, digest) = match self {
+            Self::Recorded(file) => return Ok((*file).clone()),
+            Self::Planned(file, digest) => (file, digest),
+        };
+        let provenance: Option<Provenance> = Some(file.provenance.clone());
+        Ok(match (&file.recipe, digest) {
+            (Recipe::Text(text), _) => tree_manifest::File {
+                provenance,
+                ..tree_manifest::File::from_text(text.as_str())
+            },
+            (Recipe::Copy { from, size }, Some(sha256)) => {
+                let path = from.to_str().ok_or_else(|| Error::NotUtf8(from.clone()))?;
+                tree_manifest::File {
+                    size: *size,
+                    sha256: *sha256,
+                    source: Source::Absolute(path.to_owned()),
+                    mode: None,
+                    provenance,
+                }
+            }
+            (Recipe::Secret(secret), _) => tree_manifest::File {
+                size: file.recipe.size(),
+                sha256: Sha256::of(secret.bytes()),
+                source: Source::Nowhere,
                 mode: None,
                 provenance,
+            },
+            (Recipe::Copy { from, .. }, None) => {
+                unreachable!("the digest of `{}` was taken", from.display())
             }
-        }
-        (Recipe::Secret(secret), _) => tree_manifest::File {
-            size: file.recipe.size(),
-            sha256: Sha256::of(secret.bytes()),
-            source: Source::Nowhere,
-            mode: None,
-            provenance,
-        },
-        (Recipe::Copy { from, .. }, None) => {
-            unreachable!("the digest of `{}` was taken", from.display())
-        }
-    }))
+        })
+    }
 }
