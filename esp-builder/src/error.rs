@@ -289,6 +289,25 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
+    /// A machine that has no EFI variables, or does not show them.
+    #[error("there are no EFI variables in `{}`", .0.display())]
+    NoVariables(PathBuf),
+    /// A mounted file system that firmware cannot find.
+    #[error("`{}` {reason}", mount.display())]
+    NoPartition {
+        /// Where it is mounted.
+        mount: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// An EFI variable that firmware or the kernel did not take.
+    #[error("cannot write the EFI variable `{name}`")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// The cause.
+        source: io::Error,
+    },
     /// There is no room for what must be there at the worst moment.
     #[error("the {role} partition {}", describe_room(room, *missing))]
     NoSpace {

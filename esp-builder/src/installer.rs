@@ -13,6 +13,7 @@ use crate::cli::live::{LiveCommand, PartitionArgs};
 use crate::failure::Failure;
 use crate::report;
 
+mod firmware;
 mod install;
 mod upkeep;
 

@@ -8,16 +8,19 @@
 //! ```
 //!
 //! [`changes`], [`space`] and [`steps`] are pure; [`inventory`], [`known`] and
-//! [`execute`] look and write, as does [`random_seed`].
+//! [`execute`] look and write, as do [`random_seed`] and, for firmware's menu,
+//! [`partition`] and [`efivars`].
 
 pub mod booted;
 pub mod changes;
+pub mod efivars;
 pub mod execute;
 pub mod install;
 pub mod inventory;
 pub mod known;
 pub mod lock;
 pub mod mount;
+pub mod partition;
 pub mod random_seed;
 pub mod space;
 pub mod status;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bootloaders::boot_counting::Counter;
+use bootloaders::boot_order::VariableChange;
 use esp_builder::live::changes::{Action, Change};
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::Installation;
@@ -12,18 +13,46 @@ use esp_builder::live::verify::{Explanation, Finding};
 use serde_json::{Value, json};
 use tree_manifest::{ByteSize, TreePath};
 
-/// The changes of every target, and the room they take.
-pub(crate) fn installations(targets: &[Mounts], made: &[Installation], as_json: bool) -> String {
+/// The changes of every target, the room they take, and what firmware is told.
+pub(crate) fn installations(
+    targets: &[Mounts],
+    made: &[Installation],
+    firmware: &[VariableChange],
+    as_json: bool,
+) -> String {
     let pairs = || targets.iter().zip(made);
     if as_json {
         let targets: Vec<Value> = pairs()
             .map(|(mounts, installation)| json_of(mounts, installation))
             .collect();
-        return format!("{}\n", json!({ "targets": targets }));
+        let variables: Vec<Value> = firmware
+            .iter()
+            .map(|change| json!({ "name": change.name, "action": verb_of(change) }))
+            .collect();
+        return format!(
+            "{}\n",
+            json!({ "targets": targets, "variables": variables })
+        );
     }
-    pairs()
+    let mut text: String = pairs()
         .map(|(mounts, installation)| text_of(mounts, installation))
-        .collect()
+        .collect();
+    if !firmware.is_empty() {
+        text.push_str("firmware\n");
+    }
+    for change in firmware {
+        let size = ByteSize(change.value.len() as u64);
+        let _ = writeln!(text, "  {:<8} {size:>11}  {}", verb_of(change), change.name);
+    }
+    text
+}
+
+fn verb_of(change: &VariableChange) -> &'static str {
+    verb(if change.is_new {
+        Action::Add
+    } else {
+        Action::Replace
+    })
 }
 
 fn text_of(mounts: &Mounts, installation: &Installation) -> String {

@@ -52,6 +52,12 @@ pub(crate) fn warning(text: &str) {
     eprintln!("warning: {text}");
 }
 
+/// Warns of an error that is none for the whole.
+pub(crate) fn warning_of(what: &str, error: &esp_builder::Error) {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    warning(&format!("{what}: {error}{}", cause.unwrap_or_default()));
+}
+
 /// A progress bar over bytes; hidden unless somebody looks.
 pub(crate) fn bar(total: u64, hidden: bool) -> ProgressBar {
     if hidden || !io::stderr().is_terminal() {

@@ -39,5 +39,8 @@ mod live;
 /// The secrets that generations make for their initrds.
 mod secrets;
 
+/// `esp-builder install` in a guest, and what its firmware makes of it.
+mod firmware;
+
 /// Both stages, and then the machine.
 mod boots;

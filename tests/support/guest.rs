@@ -24,7 +24,7 @@ pub struct BootOptions {
     pub write: bool,
     /// Bytes in a sector of the disk, 512 or 4096.
     pub sector_size: Option<u32>,
-    /// A store of EFI variables that is used and updated.
+    /// A store of EFI variables that is used and updated, and made where it is not.
     pub vars: Option<PathBuf>,
     /// Firmware that enforces Secure Boot once keys are in the store.
     pub secure: bool,

@@ -89,6 +89,16 @@ pub fn guest_initrd() -> PathBuf {
     folder.path().join("initrd")
 }
 
+/// As [`guest_initrd`], with programs of this machine in the guest's `/bin`, written
+/// to a file.
+pub fn guest_initrd_with(programs: &[&Path], out: &Path) {
+    let mut peer = Peer::host(script("guest-initrd")).arg(out);
+    for program in programs {
+        peer = peer.arg("--program").arg(program);
+    }
+    peer.ok();
+}
+
 /// A static is never dropped, so the folder goes where `cargo clean` finds it.
 fn kept_folder() -> tempfile::TempDir {
     let exe = env::current_exe().expect("a test knows its own path");

@@ -55,6 +55,7 @@ pub(crate) struct RepairArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 pub(crate) struct InstallArgs {
     /// The system that becomes the default: a toplevel, as NixOS activates it
     #[arg(value_name = "TOPLEVEL")]
@@ -70,15 +71,20 @@ pub(crate) struct InstallArgs {
     #[arg(long)]
     pub(crate) reinstall: bool,
     /// Where the kernel shows EFI variables
-    #[arg(long, value_name = "DIR", default_value = esp_builder::live::booted::EFIVARS)]
+    #[arg(long, value_name = "DIR", default_value = esp_builder::live::efivars::EFIVARS)]
     pub(crate) efivars: PathBuf,
     /// The boot loader's random seed: auto writes one where there is none, but not for
     /// the image of another system (--root)
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) random_seed: RandomSeed,
-    /// Leave EFI variables alone, as this release does in any case
+    /// Leave firmware's boot options alone. Else the boot loader gets one if it has
+    /// none; with --reinstall it becomes the first. Never for the image of another
+    /// system (--root)
     #[arg(long)]
     pub(crate) no_variables: bool,
+    /// Only warn where boot options cannot be read or written
+    #[arg(long)]
+    pub(crate) graceful: bool,
 }
 
 /// When `install` writes a random seed.

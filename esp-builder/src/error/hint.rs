@@ -76,6 +76,18 @@ impl Error {
             Self::NotABootPartition { .. } => {
                 "mount the partition there, or say --no-mount-check if it is right as it is"
             }
+            Self::NoVariables(_) => {
+                "boot the machine with UEFI and mount efivarfs there; without variables, \
+                 --no-variables leaves the boot loader to its place in EFI/BOOT"
+            }
+            Self::NoPartition { .. } => {
+                "firmware starts boot loaders from GPT partitions; with --no-variables, add a \
+                 boot option by hand, or leave it to EFI/BOOT"
+            }
+            Self::Variable { .. } => {
+                "the boot files are in place: add a boot option in firmware's setup, free some of \
+                 its memory, or say --graceful to go on without"
+            }
             Self::NoSpace { .. } => "keep fewer generations: --limit N",
             _ => return None,
         })

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bootloaders::boot_order::Rank;
 use bootloaders::loader_version::{LoaderUpdate, LoaderVersion, update};
 use bootloaders::pe::PeImage;
 use bootloaders::{ownership, systemd_boot};
@@ -15,10 +16,10 @@ use esp_builder::live::{booted, random_seed};
 use esp_builder::loader::LoaderBinary;
 use esp_builder::settings::InitrdSecrets;
 use esp_builder::source::Sources;
-use esp_builder::{Planned, Settings};
+use esp_builder::{Error, Planned, Settings};
 use tree_manifest::{Role, TreePath};
 
-use super::{DIFFERENT, locks, make, print, targets};
+use super::{DIFFERENT, firmware, locks, make, print, targets};
 use crate::cli::live::{InstallArgs, RandomSeed};
 use crate::failure::Failure;
 use crate::live_report as say;
@@ -33,40 +34,71 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
     let _locks = locks(&targets, dry_run)?;
     let planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
-    let booted = booted::booted(&args.efivars);
-    let store_dir = store_on_host(&settings)?;
-    let mut installations = Vec::new();
-    // All of them are prepared before any is touched.
-    for mounts in &targets {
-        let settled = settled(&planned, mounts, reinstall);
-        let policy = Policy {
-            store_dir: &store_dir,
-            booted: booted.clone(),
-            settled,
-            kept: BTreeSet::new(),
-            order: None,
-            is_ours: &|path| ownership::ours(path).is_some(),
-        };
-        installations.push(prepare(&planned.plan, mounts, &policy)?);
-    }
+    let installations = prepare_all(args, &targets, &settings, &planned, reinstall)?;
+    let rank = if reinstall { Rank::First } else { Rank::Any };
+    // Asked before the first write: what cannot be done is better known early.
+    let firmware = if args.no_variables || settings.root.is_some() {
+        Vec::new()
+    } else {
+        let found = firmware::changes(&args.efivars, &targets, &planned.loaders, rank);
+        unless_graceful(found, args.graceful || dry_run)?
+    };
     let fits = installations.iter().try_for_each(Installation::check_space);
     if !quiet || args.partition.json {
-        let text = say::installations(&targets, &installations, args.partition.json);
+        let text = say::installations(&targets, &installations, &firmware, args.partition.json);
         print(&text)?;
     }
     if let Err(error) = fits {
         report::failure(&error.into());
         return Ok(ExitCode::from(if only_plan { DIFFERENT } else { 1 }));
     }
-    if !dry_run {
-        for (mounts, installation) in targets.iter().zip(&installations) {
-            make(mounts, installation, quiet || args.partition.json)?;
-        }
-        if args.random_seed == RandomSeed::Auto && settings.root.is_none() {
-            write_seeds(&targets);
-        }
+    if dry_run {
+        return Ok(ExitCode::SUCCESS);
     }
+    for (mounts, installation) in targets.iter().zip(&installations) {
+        make(mounts, installation, quiet || args.partition.json)?;
+    }
+    if args.random_seed == RandomSeed::Auto && settings.root.is_none() {
+        write_seeds(&targets);
+    }
+    unless_graceful(firmware::write(&args.efivars, &firmware), args.graceful)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// All targets are prepared before any is touched.
+fn prepare_all(
+    args: &InstallArgs,
+    targets: &[Mounts],
+    settings: &Settings,
+    planned: &Planned,
+    reinstall: bool,
+) -> Result<Vec<Installation>, Failure> {
+    let booted = booted::booted(&args.efivars);
+    let store_dir = store_on_host(settings)?;
+    let mut installations = Vec::new();
+    for mounts in targets {
+        let policy = Policy {
+            store_dir: &store_dir,
+            booted: booted.clone(),
+            settled: settled(planned, mounts, reinstall),
+            kept: BTreeSet::new(),
+            order: None,
+            is_ours: &|path| ownership::ours(path).is_some(),
+        };
+        installations.push(prepare(&planned.plan, mounts, &policy)?);
+    }
+    Ok(installations)
+}
+
+/// What goes wrong with EFI variables is an error, or only worth a warning.
+fn unless_graceful<T: Default>(result: Result<T, Error>, graceful: bool) -> Result<T, Error> {
+    result.or_else(|error| {
+        if !graceful {
+            return Err(error);
+        }
+        report::warning_of("no boot option", &error);
+        Ok(T::default())
+    })
 }
 
 /// The store as the sources of a plan name it: that of a root is as immutable as the
@@ -80,9 +112,7 @@ fn store_on_host(settings: &Settings) -> Result<PathBuf, Failure> {
 fn write_seeds(targets: &[Mounts]) {
     for esp in targets.iter().filter_map(|mounts| mounts.get(&Role::esp())) {
         if let Err(error) = random_seed::write_if_absent(esp) {
-            let cause = std::error::Error::source(&error);
-            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-            report::warning(&format!("no random seed: {error}{cause}"));
+            report::warning_of("no random seed", &error);
         }
     }
 }

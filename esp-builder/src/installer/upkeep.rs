@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::{Installation, Policy, prepare};
-use esp_builder::live::{self, booted, known};
+use esp_builder::live::{self, booted, efivars, known};
 use esp_builder::plan::TreePlan;
 use tree_manifest::{Manifest, Role};
 
@@ -47,6 +47,7 @@ pub(super) fn repair(args: &RepairArgs) -> Result<ExitCode, Failure> {
         print(&say::installations(
             std::slice::from_ref(&mounts),
             std::slice::from_ref(&installation),
+            &[],
             args.partition.json,
         ))?;
         installation.check_space()?;
@@ -86,7 +87,7 @@ pub(super) fn explain(path: &str, args: &PartitionArgs) -> Result<ExitCode, Fail
 }
 
 pub(super) fn status(args: &PartitionArgs) -> Result<ExitCode, Failure> {
-    let booted = booted::booted(Path::new(booted::EFIVARS));
+    let booted = booted::booted(Path::new(efivars::EFIVARS));
     for mounts in targets(args)? {
         let status = live::status::status(&mounts, &booted)?;
         print(&say::status(&mounts, &status, args.json))?;

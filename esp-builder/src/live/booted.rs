@@ -1,22 +1,14 @@
 //! Which entry the machine is running, as systemd-boot says.
 //!
-//! Specification: <https://systemd.io/BOOT_LOADER_INTERFACE/>. Variables are files
-//! of efivarfs: four bytes of attributes, then UTF-16.
-#![expect(clippy::disallowed_methods, reason = "reads EFI variables")]
+//! Specification: <https://systemd.io/BOOT_LOADER_INTERFACE/>. Variables are UTF-16.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use tree_manifest::fat;
 
+use super::efivars::{LOADER, value};
 use super::install::without_counter;
-
-/// Where Linux shows the variables.
-pub const EFIVARS: &str = "/sys/firmware/efi/efivars";
-
-/// The vendor of systemd-boot's variables.
-const VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
 /// The entry that was booted, and the one whose tries are being counted: file names
 /// without a counter, folded as FAT compares them. Nothing where there are no
@@ -24,10 +16,9 @@ const VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 #[must_use]
 pub fn booted(efivars: &Path) -> BTreeSet<String> {
     let variables = ["LoaderEntrySelected", "LoaderBootCountPath"];
-    let values = variables.into_iter().filter_map(|name| {
-        let bytes = fs::read(efivars.join(format!("{name}-{VENDOR}"))).ok()?;
-        text_of(&bytes)
-    });
+    let values = variables
+        .into_iter()
+        .filter_map(|name| text_of(&value(efivars, name, LOADER)?));
     values
         .map(|value| {
             let name = value.rsplit('\\').next().unwrap_or(&value).to_owned();
@@ -38,7 +29,7 @@ pub fn booted(efivars: &Path) -> BTreeSet<String> {
 
 /// The text of a variable.
 fn text_of(bytes: &[u8]) -> Option<String> {
-    let units = bytes.get(4..)?.chunks_exact(2);
+    let units = bytes.chunks_exact(2);
     let units: Vec<u16> = units
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
         .take_while(|unit| *unit != 0)
@@ -49,8 +40,10 @@ fn text_of(bytes: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write variables")]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn variables_name_the_entry_without_its_counter() {
@@ -65,7 +58,7 @@ mod tests {
         ] {
             let units = text.encode_utf16().flat_map(u16::to_le_bytes);
             let bytes: Vec<u8> = [7, 0, 0, 0].into_iter().chain(units).collect();
-            fs::write(directory.path().join(format!("{name}-{VENDOR}")), bytes).unwrap();
+            fs::write(directory.path().join(format!("{name}-{LOADER}")), bytes).unwrap();
         }
         let expected = ["NIXOS-GENERATION-7.CONF", "NIXOS-GENERATION-8.CONF"];
         assert_eq!(
