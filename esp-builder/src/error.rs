@@ -4,9 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use bootloaders::Arch;
-use tree_manifest::{ByteSize, Role, TreePath};
+use tree_manifest::{ByteSize, GenerationId, Role, TreePath};
 
 use crate::document::Refusal;
+use crate::generation::describe;
 use crate::live::install::describe_room;
 use crate::live::space::Use;
 
@@ -309,7 +310,7 @@ pub enum Error {
         source: io::Error,
     },
     /// There is no room for what must be there at the worst moment.
-    #[error("the {role} partition {}", describe_room(room, *missing))]
+    #[error("the {role} partition {}{}", describe_room(room, *missing), way_out(instead.as_deref()))]
     NoSpace {
         /// Which partition.
         role: Role,
@@ -317,6 +318,9 @@ pub enum Error {
         room: Use,
         /// What is missing.
         missing: ByteSize,
+        /// Without which generations it would fit, if that was found out; none when
+        /// nothing helps.
+        instead: Option<Vec<GenerationId>>,
     },
     /// The output is there and is not an earlier result.
     #[error("`{}` is there already and {reason}", path.display())]
@@ -326,6 +330,17 @@ pub enum Error {
         /// What it is instead.
         reason: String,
     },
+}
+
+impl Error {
+    /// The same, told without which generations it would fit.
+    #[must_use]
+    pub fn instead(mut self, generations: Vec<GenerationId>) -> Self {
+        if let Self::NoSpace { instead, .. } = &mut self {
+            *instead = Some(generations);
+        }
+        self
+    }
 }
 
 /// A cause in two words where it has them.
@@ -342,6 +357,17 @@ fn is_absent(source: &io::Error) -> bool {
         source.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
+}
+
+fn way_out(instead: Option<&[GenerationId]>) -> String {
+    let Some(instead) = instead else {
+        return String::new();
+    };
+    let names: Vec<_> = instead.iter().map(describe).collect();
+    if names.is_empty() {
+        return "; it would not fit without any other generation either".to_owned();
+    }
+    format!("; it fits without {}", names.join(", "))
 }
 
 fn found_nowhere(searched: &[PathBuf]) -> String {

@@ -15,6 +15,7 @@ pub mod booted;
 pub mod changes;
 pub mod efivars;
 pub mod execute;
+pub mod fit;
 pub mod install;
 pub mod inventory;
 pub mod known;

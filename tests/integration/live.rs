@@ -1,6 +1,6 @@
 use std::fs;
 
-use integration_tests::Peer;
+use integration_tests::{Machine, Mounted, Peer, TinyPe};
 use serde_json::Value;
 
 use crate::kit::Kit;
@@ -9,7 +9,15 @@ use crate::system::made_up_document;
 /// A kit whose system profile has so many generations, each with its own kernel.
 fn with_profile(count: u32) -> Kit {
     let kit = Kit::with_made_up_system();
-    let kernel = fs::read(kit.path("nix/store/0000-linux-6.12/bzImage")).unwrap();
+    add_generations(&kit, count, 40_000);
+    kit.write("esp/EFI/Microsoft/Boot/bootmgfw.efi", "windows");
+    kit
+}
+
+/// Gives a kit's system profile so many generations, each with a kernel of this size.
+fn add_generations(kit: &Kit, count: u32, size: usize) {
+    let kernel = TinyPe::new(Machine::X86_64, size).section(".linux", b"x".to_vec());
+    let kernel = kernel.bytes();
     for number in 1..=count {
         let store = format!("nix/store/{number:032}");
         kit.write(&format!("{store}-linux/bzImage"), &kernel);
@@ -24,8 +32,6 @@ fn with_profile(count: u32) -> Kit {
             &format!("{PROFILES}/system-{number}-link"),
         );
     }
-    kit.write("esp/EFI/Microsoft/Boot/bootmgfw.efi", "windows");
-    kit
 }
 
 const PROFILES: &str = "nix/var/nix/profiles";
@@ -92,6 +98,50 @@ fn damage_is_found_explained_and_repaired() {
     assert_eq!(why, format!("esp/{kernel}: kernel\n  generation 2\n"));
     live(&kit, "repair").ok();
     live(&kit, "verify").ok();
+}
+
+#[test]
+fn the_oldest_generations_are_left_out_where_there_is_no_room() {
+    let kit = Kit::with_made_up_system();
+    add_generations(&kit, 5, 600_000);
+    let (small, larger) = (Mounted::small(2), Mounted::small(3));
+    let call = |command| {
+        let (small, larger) = (small.path(), larger.path());
+        let peer = kit.esp_builder().args([command, "--no-mount-check"]);
+        let peer = peer.arg("--esp").arg(larger).arg("--esp").arg(small);
+        peer.args(["--root", ".", "--systemd-boot", "systemd-bootx64.efi"])
+            .args(["--efivars", "efivars"])
+    };
+    // The second was booted; it stays, and so does the default.
+    let value = "nixos-generation-2.conf\0".encode_utf16();
+    let value: Vec<u8> = value.flat_map(u16::to_le_bytes).collect();
+    let variable = "efivars/LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+    kit.write(variable, [&[7, 0, 0, 0], value.as_slice()].concat());
+    call("install").args(["--limit", "4", "--fit"]).ok();
+    let entries = || {
+        let names = [&small, &larger].map(|mounted| {
+            let found = fs::read_dir(mounted.path().join("loader/entries")).unwrap();
+            let names = found.map(|item| item.unwrap().file_name().into_string().unwrap());
+            names.collect::<std::collections::BTreeSet<_>>()
+        });
+        assert_eq!(names[0], names[1]);
+        names[0].clone()
+    };
+    let expected = [2, 4, 5].map(|number| format!("nixos-generation-{number}.conf"));
+    assert_eq!(entries(), expected.clone().into());
+    // Again, and nothing is written; without the flag nothing is touched.
+    let said = call("install").args(["--limit", "4", "--fit"]).ok();
+    assert_eq!(said.matches("nothing to do").count(), 2, "{said}");
+    let said = call("plan").args(["--limit", "4"]).fails(3);
+    assert!(said.contains("it fits without generation 3\n"), "{said}");
+    let said = call("install").args(["--limit", "4"]).fails(1);
+    assert!(said.contains("--fit"), "{said}");
+    assert_eq!(entries(), expected.into());
+    // What nothing helps is refused all the same.
+    kit.write("large", vec![0; 3 << 20]);
+    let said = call("install").args(["--fit", "--extra-file", "large=large"]);
+    let said = said.fails(1);
+    assert!(said.contains("without any other generation"), "{said}");
 }
 
 #[test]

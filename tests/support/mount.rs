@@ -39,11 +39,28 @@ impl Mounted {
         Self::fresh("ext4", &["mkfs.ext4", "-q", "-b", "4096"])
     }
 
-    fn fresh(kind: &str, mkfs: &[&str]) -> Self {
+    /// An empty file system in memory that holds so many MiB.
+    #[must_use]
+    pub fn small(mebibytes: u32) -> Self {
+        let mounted = Self::empty();
+        let size = format!("size={mebibytes}M,mode=1777");
+        as_root("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(mounted.path())
+            .ok();
+        mounted
+    }
+
+    fn empty() -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder can be written");
         let mounted = Self { folder };
-        let file = mounted.folder.path().join("file-system");
         fs::create_dir(mounted.path()).expect("a fresh folder can be written");
+        mounted
+    }
+
+    fn fresh(kind: &str, mkfs: &[&str]) -> Self {
+        let mounted = Self::empty();
+        let file = mounted.folder.path().join("file-system");
         File::create(&file)
             .and_then(|file| file.set_len(FILE_SYSTEM_SIZE))
             .expect("the temporary folder can be written");

@@ -67,6 +67,10 @@ pub(crate) struct InstallArgs {
     /// Leave out the secrets that generations make for their initrds
     #[arg(long)]
     pub(crate) no_initrd_secrets: bool,
+    /// Leave out the oldest generations where not all have room, but none that was
+    /// booted, is being tried or is the default
+    #[arg(long)]
+    pub(crate) fit: bool,
     /// Replace the boot loader's own files even if they are as new
     #[arg(long)]
     pub(crate) reinstall: bool,

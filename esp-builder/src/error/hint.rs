@@ -88,7 +88,15 @@ impl Error {
                 "the boot files are in place: add a boot option in firmware's setup, free some of \
                  its memory, or say --graceful to go on without"
             }
-            Self::NoSpace { .. } => "keep fewer generations: --limit N",
+            Self::NoSpace {
+                instead: Some(instead),
+                ..
+            } if instead.is_empty() => {
+                "make room: a larger partition, or an XBOOTLDR partition beside it (--boot)"
+            }
+            Self::NoSpace { .. } => {
+                "keep fewer generations: --limit N, or --fit, which leaves out the oldest"
+            }
             _ => return None,
         })
     }

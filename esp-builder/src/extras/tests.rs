@@ -10,6 +10,7 @@ use tree_manifest::Role;
 use super::*;
 use crate::live::execute::{Mounts, execute};
 use crate::live::install::{Policy, prepare};
+use crate::live::known::SourceDigests;
 use crate::live::steps::Step;
 use crate::settings::Settings;
 use crate::testkit::{AA64, Kit, X64, describe_error, document, pe};
@@ -178,7 +179,13 @@ fn install(kit: &Kit, extras: ExtraInput, root: &Path) -> Vec<Step> {
         order: None,
         is_ours: &|path| ownership::ours(path).is_some(),
     };
-    let installation = prepare(&planned.plan, &mounts, &policy).unwrap();
+    let installation = prepare(
+        &planned.plan,
+        &mounts,
+        &policy,
+        &mut SourceDigests::default(),
+    )
+    .unwrap();
     let (steps, digests) = (installation.steps, installation.digests);
     execute(&steps, &mounts, &digests, &mut |_| Ok(())).unwrap();
     steps

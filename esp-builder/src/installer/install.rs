@@ -11,12 +11,14 @@ use bootloaders::pe::PeImage;
 use bootloaders::{ownership, systemd_boot};
 use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
-use esp_builder::live::install::{Installation, Policy, prepare};
+use esp_builder::live::fit::{self, Target};
+use esp_builder::live::install::{Installation, Policy};
+use esp_builder::live::known::SourceDigests;
 use esp_builder::live::{booted, random_seed};
 use esp_builder::loader::LoaderBinary;
 use esp_builder::settings::InitrdSecrets;
 use esp_builder::source::Sources;
-use esp_builder::{Error, Planned, Settings};
+use esp_builder::{Error, Planned, Settings, generation};
 use tree_manifest::{Role, TreePath};
 
 use super::{DIFFERENT, firmware, locks, make, print, targets};
@@ -34,7 +36,8 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
     let _locks = locks(&targets, dry_run)?;
     let planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
-    let installations = prepare_all(args, &targets, &settings, &planned, reinstall)?;
+    let prepared = prepare(args, &targets, &settings, &planned, reinstall)?;
+    let (installations, fits) = (prepared.installations, prepared.fits);
     let rank = if reinstall { Rank::First } else { Rank::Any };
     // Asked before the first write: what cannot be done is better known early.
     let firmware = if args.no_variables || settings.root.is_some() {
@@ -43,7 +46,6 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
         let found = firmware::changes(&args.efivars, &targets, &planned.loaders, rank);
         unless_graceful(found, args.graceful || dry_run)?
     };
-    let fits = installations.iter().try_for_each(Installation::check_space);
     if !quiet || args.partition.json {
         let text = say::installations(&targets, &installations, &firmware, args.partition.json);
         print(&text)?;
@@ -65,29 +67,64 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// All targets are prepared before any is touched.
-fn prepare_all(
+/// What would be made of each target, and whether there is room for it.
+struct Prepared {
+    installations: Vec<Installation>,
+    fits: Result<(), Error>,
+}
+
+/// Prepares all targets, before any is touched. Where not all generations have room,
+/// the oldest are left out, or named in the error.
+fn prepare(
     args: &InstallArgs,
-    targets: &[Mounts],
+    mounts: &[Mounts],
     settings: &Settings,
     planned: &Planned,
     reinstall: bool,
-) -> Result<Vec<Installation>, Failure> {
+) -> Result<Prepared, Failure> {
     let booted = booted::booted(&args.efivars);
     let store_dir = store_on_host(settings)?;
-    let mut installations = Vec::new();
-    for mounts in targets {
-        let policy = Policy {
+    let target = |mounts| Target {
+        mounts,
+        policy: Policy {
             store_dir: &store_dir,
             booted: booted.clone(),
             settled: settled(planned, mounts, reinstall),
             kept: BTreeSet::new(),
             order: None,
             is_ours: &|path| ownership::ours(path).is_some(),
-        };
-        installations.push(prepare(&planned.plan, mounts, &policy)?);
+        },
+    };
+    let targets: Vec<_> = mounts.iter().map(target).collect();
+    let mut sources = SourceDigests::default();
+    let installations = fit::prepare_all(&planned.plan, &targets, &mut sources)?;
+    let fits = installations.iter().try_for_each(Installation::check_space);
+    let Err(error) = fits else {
+        return Ok(Prepared {
+            installations,
+            fits,
+        });
+    };
+    let default = planned.entries[planned.default].generation();
+    let all = &installations;
+    let found = fit::fit(&planned.plan, default, &targets, all, &mut sources)?;
+    match found {
+        Some(found) if args.fit => {
+            for id in &found.left_out {
+                let whose = generation::describe(id);
+                report::warning(&format!("{whose} is left out: there is no room for it"));
+            }
+            let installations = found.installations;
+            Ok(Prepared {
+                installations,
+                fits: Ok(()),
+            })
+        }
+        found => Ok(Prepared {
+            installations,
+            fits: Err(error.instead(found.map(|fit| fit.left_out).unwrap_or_default())),
+        }),
     }
-    Ok(installations)
 }
 
 /// What goes wrong with EFI variables is an error, or only worth a warning.

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::{Installation, Policy, prepare};
-use esp_builder::live::{self, booted, efivars, known};
+use esp_builder::live::known::{self, SourceDigests};
+use esp_builder::live::{self, booted, efivars};
 use esp_builder::plan::TreePlan;
 use tree_manifest::{Manifest, Role};
 
@@ -72,7 +73,12 @@ fn prepare_repair(
         order: None,
         is_ours: &|_| false,
     };
-    Ok(prepare(plan, mounts, &policy)?)
+    Ok(prepare(
+        plan,
+        mounts,
+        &policy,
+        &mut SourceDigests::default(),
+    )?)
 }
 
 pub(super) fn explain(path: &str, args: &PartitionArgs) -> Result<ExitCode, Failure> {

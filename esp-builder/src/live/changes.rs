@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tree_manifest::{Kind, Manifest, Role, Sha256, TreePath};
 
 use super::inventory::{Found, Inventory};
-use super::known::state_place;
+use super::known::{SourceDigests, state_place};
 use super::steps::is_temporary;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 
@@ -62,6 +62,8 @@ pub struct Known {
     /// Files that must not go: the entry that was booted, entries that are being
     /// counted, and all that they refer to.
     pub protected: BTreeSet<Place>,
+    /// The digests of sources that were read.
+    pub sources: SourceDigests,
 }
 
 /// Compares a plan with what is there. Sorted by place.
@@ -84,7 +86,12 @@ pub fn changes(
             wanted.extend(found.map(|found| (role, &found.path)));
             let place = (role.clone(), path.clone());
             let action = found.map_or(Action::Add, |found| action(&place, file, found, known));
-            let (size, kind) = (file.recipe.size(), Some(file.provenance.kind));
+            let size = match found {
+                // What stays need not be what was planned.
+                Some(found) if action == Action::Keep => found.size,
+                _ => file.recipe.size(),
+            };
+            let kind = Some(file.provenance.kind);
             changes.push(Change {
                 place,
                 action,

@@ -12,7 +12,7 @@ use tree_manifest::{ByteSize, Kind, Role, Sha256, TreePath, fat};
 use super::changes::{Action, Change, Known, Place, changes};
 use super::execute::Mounts;
 use super::inventory::{Inventory, has_extension, is_below};
-use super::known::{self, digest_of, entry_and_content, load_state};
+use super::known::{self, SourceDigests, entry_and_content, load_state};
 use super::space::{self, Order, Use};
 use super::steps::{Step, steps, temporary};
 use crate::error::Error;
@@ -56,6 +56,9 @@ pub struct Installation {
     pub steps: Vec<Step>,
     /// The digests of what is written, by temporary name.
     pub digests: BTreeMap<Place, Sha256>,
+    /// What must not go: entries that were booted or are being tried, with all that
+    /// they refer to.
+    pub protected: BTreeSet<Place>,
     /// Why the state of the last run could not be read, if so.
     pub damaged_state: Option<String>,
 }
@@ -72,6 +75,7 @@ impl Installation {
                     role: role.clone(),
                     room: *room,
                     missing,
+                    instead: None,
                 });
             }
         }
@@ -82,12 +86,16 @@ impl Installation {
 /// Compares a plan with the partitions it is for, and finds the steps between.
 /// Nothing is written.
 ///
+/// `sources` are the digests that were taken already, and will be of those that are
+/// taken here.
+///
 /// # Errors
 /// When a partition or a source cannot be read.
 pub fn prepare(
     plan: &TreePlan,
     mounts: &Mounts,
     policy: &Policy<'_>,
+    sources: &mut SourceDigests,
 ) -> Result<Installation, Error> {
     let mut inventories = BTreeMap::new();
     for (role, mount) in mounts {
@@ -102,23 +110,25 @@ pub fn prepare(
         state,
         settled: policy.settled.clone(),
         protected: policy.kept.clone(),
+        sources: std::mem::take(sources),
         ..Known::default()
     };
     mark_entries(&inventories, policy, &mut known);
     known::compare(plan, &inventories, mounts, policy.store_dir, &mut known)?;
     let changes = changes(plan, &inventories, &known, policy.is_ours);
-    let by_place = digests(plan, &changes, &known)?;
+    let by_place = digests(plan, &changes, &mut known)?;
     let state = known::state(plan, &changes, &known, &by_place)?;
     let overhead = state.intent.len() as u64;
     let (order, uses) = space::budget(&changes, &inventories, overhead, policy.order);
     let steps = steps(plan, &changes, &inventories, &state, order);
-    let digests = by_temporary_name(by_place);
+    *sources = known.sources;
     Ok(Installation {
         changes,
         order,
         uses,
         steps,
-        digests,
+        digests: by_temporary_name(by_place),
+        protected: known.protected,
         damaged_state,
     })
 }
@@ -229,10 +239,9 @@ pub(crate) fn without_counter(name: &str) -> (String, Option<u32>) {
 fn digests(
     plan: &TreePlan,
     changes: &[Change],
-    known: &Known,
+    known: &mut Known,
 ) -> Result<BTreeMap<Place, Sha256>, Error> {
     let mut digests = known.same.clone();
-    let mut read: BTreeMap<&Path, Sha256> = BTreeMap::new();
     // What stays and is not the same has no digest: it is not of this plan.
     let written = changes
         .iter()
@@ -242,12 +251,7 @@ fn digests(
         let Some(Recipe::Copy { from, .. }) = planned.map(|file| &file.recipe) else {
             continue;
         };
-        let digest = match read.get(from.as_path()) {
-            Some(digest) => *digest,
-            None => digest_of(from)?,
-        };
-        read.insert(from, digest);
-        digests.insert(place.clone(), digest);
+        digests.insert(place.clone(), known.sources.of(from)?);
     }
     Ok(digests)
 }

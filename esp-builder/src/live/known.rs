@@ -2,10 +2,10 @@
 //! left, which content is the same, what must not go.
 #![expect(clippy::disallowed_methods, reason = "reads what is on the partitions")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bootloaders::bls::Type1Entry;
 use tree_manifest::{Entry, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath};
@@ -62,7 +62,7 @@ pub fn load_state(mounts: &Mounts) -> Result<(Manifest, Option<String>), Error> 
 /// When a source or a file that is there cannot be read.
 pub fn compare(
     plan: &TreePlan,
-    inventories: &std::collections::BTreeMap<Role, Inventory>,
+    inventories: &BTreeMap<Role, Inventory>,
     mounts: &Mounts,
     store_dir: &Path,
     known: &mut Known,
@@ -90,9 +90,11 @@ pub fn compare(
             let vouched = recorded(&known.state, &place)
                 .filter(|old| old.size == found.size && names(&old.source, source))
                 .filter(|_| source.starts_with(store_dir));
-            let same = match vouched {
-                Some(old) => Some(old.sha256),
-                None => common_digest(source, &found.path.on(mount))?,
+            let same = if let Some(old) = vouched {
+                Some(old.sha256)
+            } else {
+                let digest = known.sources.of(source)?;
+                (digest == digest_of(&found.path.on(mount))?).then_some(digest)
             };
             if let Some(digest) = same {
                 known.same.insert(place, digest);
@@ -114,10 +116,23 @@ fn names(source: &Source, path: &Path) -> bool {
     matches!(source, Source::Absolute(recorded) if Path::new(recorded) == path)
 }
 
-/// The digest of two files, if they have one.
-fn common_digest(source: &Path, there: &Path) -> Result<Option<Sha256>, Error> {
-    let digest = digest_of(source)?;
-    Ok((digest == digest_of(there)?).then_some(digest))
+/// The digests of sources, each read once in a run.
+#[derive(Debug, Clone, Default)]
+pub struct SourceDigests(BTreeMap<PathBuf, Sha256>);
+
+impl SourceDigests {
+    /// The digest of a source, as it was when it was first asked for.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(&mut self, path: &Path) -> Result<Sha256, Error> {
+        if let Some(digest) = self.0.get(path) {
+            return Ok(*digest);
+        }
+        let digest = digest_of(path)?;
+        self.0.insert(path.to_owned(), digest);
+        Ok(digest)
+    }
 }
 
 /// The digest of a file.
@@ -165,7 +180,7 @@ pub fn state(
     plan: &TreePlan,
     changes: &[Change],
     known: &Known,
-    digests: &std::collections::BTreeMap<Place, Sha256>,
+    digests: &BTreeMap<Place, Sha256>,
 ) -> Result<State, Error> {
     let noted: Vec<_> = changes
         .iter()

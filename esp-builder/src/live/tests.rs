@@ -13,7 +13,7 @@ use tree_manifest::{Kind, Provenance, Role, Sha256, Source, TreePath, fat};
 use super::changes::Action;
 use super::execute::{Mounts, execute};
 use super::install::{Installation, Policy, prepare};
-use super::known::load_state;
+use super::known::{SourceDigests, load_state};
 use super::space::Order;
 use super::steps::Step;
 use super::verify::{as_plan, damaged, exclusive_bytes, explain, verify};
@@ -108,7 +108,7 @@ fn mounts(root: &Path) -> Mounts {
 
 fn install(plan: &TreePlan, root: &Path, policy: &Policy<'_>) -> Installation {
     let mounts = mounts(root);
-    let installation = prepare(plan, &mounts, policy).unwrap();
+    let installation = prepare(plan, &mounts, policy, &mut SourceDigests::default()).unwrap();
     execute(
         &installation.steps,
         &mounts,
@@ -267,7 +267,7 @@ fn prepare_in(plan: &TreePlan, root: &Path, kit: &Kit, order: Order) -> Installa
         order: Some(order),
         ..policy(kit, &[])
     };
-    prepare(plan, &mounts(root), &policy).unwrap()
+    prepare(plan, &mounts(root), &policy, &mut SourceDigests::default()).unwrap()
 }
 
 #[test]
@@ -345,7 +345,13 @@ fn every_write_that_fails_leaves_what_booted() {
         for failing in 0..count {
             let root = restore(&before);
             let mounts = mounts(root.path());
-            let installation = prepare(&plan, &mounts, &policy(&kit, &[])).unwrap();
+            let installation = prepare(
+                &plan,
+                &mounts,
+                &policy(&kit, &[]),
+                &mut SourceDigests::default(),
+            )
+            .unwrap();
             let mut step = 0;
             let mut fault = |_: &Step| {
                 step += 1;
@@ -378,7 +384,13 @@ fn a_run_that_changes_nothing_writes_nothing() {
     let root = memory();
     let plan = plan_of(&kit, &[1, 2, 3]);
     install(&plan, root.path(), &policy(&kit, &[]));
-    let again = prepare(&plan, &mounts(root.path()), &policy(&kit, &[])).unwrap();
+    let again = prepare(
+        &plan,
+        &mounts(root.path()),
+        &policy(&kit, &[]),
+        &mut SourceDigests::default(),
+    )
+    .unwrap();
     assert_eq!(again.steps, []);
     assert!(
         again
@@ -477,7 +489,12 @@ fn an_entry_that_is_being_tried_keeps_its_counter() {
     // systemd-boot counts a boot of the one; the other was blessed.
     fs::rename(name("1+3-0"), name("1+2-1")).unwrap();
     fs::rename(name("2+3-0"), name("2")).unwrap();
-    let again = prepare(&counted(&[1, 2]), &mounts(root.path()), &policy(&kit, &[]));
+    let again = prepare(
+        &counted(&[1, 2]),
+        &mounts(root.path()),
+        &policy(&kit, &[]),
+        &mut SourceDigests::default(),
+    );
     assert_eq!(
         again
             .unwrap()
@@ -517,7 +534,13 @@ fn a_boot_loader_that_stays_is_neither_damage_nor_a_change_of_its_source() {
     let mounts = mounts(root.path());
     let (state, _) = load_state(&mounts).unwrap();
     assert_eq!(verify(&state, &mounts).unwrap(), []);
-    let again = prepare(&plan_of(&kit, &[1]), &mounts, &policy).unwrap();
+    let again = prepare(
+        &plan_of(&kit, &[1]),
+        &mounts,
+        &policy,
+        &mut SourceDigests::default(),
+    )
+    .unwrap();
     assert_eq!(again.steps, []);
 }
 
@@ -546,7 +569,13 @@ fn a_state_that_is_damaged_is_no_obstacle() {
     let plan = plan_of(&kit, &[1]);
     install(&plan, root.path(), &policy(&kit, &[]));
     fs::write(root.path().join("loader/esp-builder.json"), "{").unwrap();
-    let again = prepare(&plan, &mounts(root.path()), &policy(&kit, &[])).unwrap();
+    let again = prepare(
+        &plan,
+        &mounts(root.path()),
+        &policy(&kit, &[]),
+        &mut SourceDigests::default(),
+    )
+    .unwrap();
     assert!(again.damaged_state.is_some());
 }
 
@@ -612,7 +641,13 @@ fn secrets_are_on_the_partition_and_written_down_nowhere() {
     let recorded = super::changes::recorded(&state, &(Role::esp(), path.clone())).unwrap();
     assert_eq!(recorded.source, Source::Nowhere);
     assert_eq!(recorded.sha256, Sha256::of(&content));
-    let again = prepare(&plan_of(&kit, &[4, 5]), &mounts, &policy(&kit, &[])).unwrap();
+    let again = prepare(
+        &plan_of(&kit, &[4, 5]),
+        &mounts,
+        &policy(&kit, &[]),
+        &mut SourceDigests::default(),
+    )
+    .unwrap();
     assert_eq!(again.steps, []);
 
     // Others are written, and those of before go when nothing wants any.
