@@ -65,7 +65,7 @@ fn make(mounts: &Mounts, installation: &Installation, hidden: bool) -> Result<()
             "what the last run wrote down is of no use: {damage}"
         ));
     }
-    let bar = report::bar(installation.steps.len() as u64, hidden);
+    let bar = report::bar(report::WRITES, installation.steps.len() as u64, hidden);
     let mut count = |_: &_| -> io::Result<()> {
         bar.inc(1);
         Ok(())

@@ -66,7 +66,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             .trees
             .keys()
             .map(|role| planned.plan.totals(role).1);
-        let bar = report::bar(total.sum(), quiet || cli.json);
+        let bar = report::bar(report::BYTES, total.sum(), quiet || cli.json);
         let applied = apply::apply(&planned.plan, out, content, &|count| bar.inc(count));
         bar.finish_and_clear();
         applied?;

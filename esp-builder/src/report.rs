@@ -58,12 +58,17 @@ pub(crate) fn warning_of(what: &str, error: &esp_builder::Error) {
     warning(&format!("{what}: {error}{}", cause.unwrap_or_default()));
 }
 
-/// A progress bar over bytes; hidden unless somebody looks.
-pub(crate) fn bar(total: u64, hidden: bool) -> ProgressBar {
+/// What a progress bar over bytes shows.
+pub(crate) const BYTES: &str = "{wide_bar} {bytes} of {total_bytes}, {eta}";
+
+/// What a progress bar over writes shows, which take very different times.
+pub(crate) const WRITES: &str = "{wide_bar} {pos} of {len} writes";
+
+/// A progress bar; hidden unless somebody looks.
+pub(crate) fn bar(template: &str, total: u64, hidden: bool) -> ProgressBar {
     if hidden || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = "{wide_bar} {bytes} of {total_bytes}, {eta}";
     let bar = ProgressBar::new(total);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

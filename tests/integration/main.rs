@@ -42,5 +42,8 @@ mod secrets;
 /// `esp-builder install` in a guest, and what its firmware makes of it.
 mod firmware;
 
+/// `esp-builder install` on a real partition, in a guest that then boots from it.
+mod in_use;
+
 /// Both stages, and then the machine.
 mod boots;

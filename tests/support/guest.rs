@@ -119,6 +119,20 @@ fn boot_with<A: AsRef<OsStr>>(image: &Path, arguments: &[A]) -> GuestReport {
     }
 }
 
+/// Runs a script of a FAT partition of a raw disk image (`vda1/run.sh`), and reports
+/// what it says. Nothing is booted from the image: the guest's kernel and `initrd`
+/// start beside it. What the script writes reaches the image. Panics when it fails.
+#[must_use]
+pub fn run_inside(image: &Path, initrd: &Path, script: &str) -> GuestReport {
+    let cmdline = format!("console=ttyS0 quiet guest.sh={script}");
+    // Programs that were built to be tested are slow on an emulated processor.
+    let arguments = ["--write", "--timeout", "900", "--direct"].map(OsStr::new);
+    let direct = [initrd.as_os_str(), cmdline.as_ref()];
+    let report = boot_with(image, &[&arguments[..], &direct].concat());
+    assert_eq!(report.get("hook.status"), Some("0"), "{report:?}");
+    report
+}
+
 /// The files of a FAT partition of a raw disk image (`vda1` is the first) and their
 /// SHA-256 digests, as the kernel's own driver reads them. Nothing is booted from the
 /// image: the guest's kernel starts beside it.
