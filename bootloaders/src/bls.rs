@@ -4,6 +4,8 @@
 //!
 //! This module knows the keys and their order. It does not know NixOS.
 
+mod outline;
+
 use std::fmt::{Display, Write as _};
 
 use tree_manifest::TreePath;
@@ -13,6 +15,8 @@ use crate::cmdline::CommandLine;
 use crate::error::Error;
 use crate::key_value::key_values;
 use crate::line::{Line, MachineId};
+
+pub use outline::Outline;
 
 /// The longest text [`Type1Entry::parse`] reads, in bytes. Entries are a few
 /// hundred bytes; a file of many megabytes on a boot partition is not one.

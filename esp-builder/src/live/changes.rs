@@ -62,6 +62,8 @@ pub struct Known {
     /// Files that must not go: the entry that was booted, entries that are being
     /// counted, and all that they refer to.
     pub protected: BTreeSet<Place>,
+    /// Files that an installer before us marked as its own.
+    pub marked: BTreeSet<Place>,
     /// The digests of sources that were read.
     pub sources: SourceDigests,
 }
@@ -108,9 +110,9 @@ pub fn changes(
             let place = (role.clone(), found.path.clone());
             let recorded = recorded(&known.state, &place);
             // What an interrupted run left goes without being asked.
-            let is_candidate = (recorded.is_some() || is_ours(&found.path))
-                && !is_temporary(&found.path)
-                && place != state_place();
+            let is_owned =
+                recorded.is_some() || known.marked.contains(&place) || is_ours(&found.path);
+            let is_candidate = is_owned && !is_temporary(&found.path) && place != state_place();
             if !is_candidate {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bootloaders::boot_counting::{Counter, EntryFileName};
 use bootloaders::loader_conf::LoaderConf;
-use bootloaders::systemd_boot;
+use bootloaders::{extra, systemd_boot};
 use tree_manifest::{ByteSize, Kind, Role, Sha256, TreePath, fat};
 
 use super::changes::{Action, Change, Known, Place, changes};
@@ -16,7 +16,7 @@ use super::known::{self, SourceDigests, entry_and_content, load_state};
 use super::space::{self, Order, Use};
 use super::steps::{Step, steps, temporary};
 use crate::error::Error;
-use crate::plan::{PlannedFile, Recipe, TreePlan};
+use crate::plan::{PlannedFile, Recipe, TreePlan, random_seed_path};
 
 /// What an installation depends on, besides the plan and what is there.
 pub struct Policy<'a> {
@@ -114,6 +114,7 @@ pub fn prepare(
         ..Known::default()
     };
     mark_entries(&inventories, policy, &mut known);
+    known.marked = marked(&inventories);
     known::compare(plan, &inventories, mounts, policy.store_dir, &mut known)?;
     let changes = changes(plan, &inventories, &known, policy.is_ours);
     let by_place = digests(plan, &changes, &mut known)?;
@@ -208,12 +209,33 @@ fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, kn
             // An entry that is being tried is protected; one that failed is not.
             let is_tried = counter.is_some_and(|left| left > 0);
             if policy.booted.contains(&fat::fold(&id)) || is_tried {
-                known.protected.extend(entry_and_content(role, found));
+                known
+                    .protected
+                    .extend(entry_and_content(role, found, inventory));
             } else if current.contains(&id) {
-                known.current.extend(entry_and_content(role, found));
+                known
+                    .current
+                    .extend(entry_and_content(role, found, inventory));
             }
         }
     }
+}
+
+/// The files that an installer marked as its own: nixpkgs' has a marker for every extra
+/// file and entry.
+fn marked(inventories: &BTreeMap<Role, Inventory>) -> BTreeSet<Place> {
+    let of_partition = |(role, inventory): (&Role, &Inventory)| {
+        let files = inventory
+            .files()
+            .filter_map(|found| inventory.file(&extra::marked(&found.path)?));
+        // A seed is no installer's, whatever a marker says.
+        let seed = fat::fold(random_seed_path().as_str());
+        let files = files.filter(|found| fat::fold(found.path.as_str()) != seed);
+        files
+            .map(|found| (role.clone(), found.path.clone()))
+            .collect::<Vec<_>>()
+    };
+    inventories.iter().flat_map(of_partition).collect()
 }
 
 /// The entries that a loader.conf names as what boots.

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bootloaders::bls::Type1Entry;
+use bootloaders::bls::Outline;
 use tree_manifest::{Entry, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath};
 
 use super::changes::{Action, Change, Known, Place, recorded};
@@ -150,23 +150,15 @@ pub fn digest_of(path: &Path) -> Result<Sha256, Error> {
     Ok(digest)
 }
 
-/// An entry file and all that it refers to, on one partition.
+/// An entry file and all that it refers to, on one partition, as it is spelled there.
 #[must_use]
-pub fn entry_and_content(role: &Role, found: &Found) -> BTreeSet<Place> {
-    let mut places = BTreeSet::from([(role.clone(), found.path.clone())]);
-    if let Some(entry) = found
-        .text
-        .as_deref()
-        .and_then(|text| Type1Entry::parse(text).ok())
-    {
-        let paths = entry
-            .initrds
-            .into_iter()
-            .chain(entry.devicetree)
-            .chain([entry.linux]);
-        places.extend(paths.map(|path| (role.clone(), path)));
-    }
+pub fn entry_and_content(role: &Role, found: &Found, inventory: &Inventory) -> BTreeSet<Place> {
+    let outline = found.text.as_deref().map(Outline::of).unwrap_or_default();
+    let needed = outline.files.iter().filter_map(|path| inventory.file(path));
+    let places = needed.chain([found]);
     places
+        .map(|found| (role.clone(), found.path.clone()))
+        .collect()
 }
 
 /// The state of a run: of the plan as it will be, and of what was. Its texts are empty

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bootloaders::bls::Type1Entry;
+use bootloaders::bls::Outline;
 use bootloaders::boot_counting::{Counter, EntryFileName, State};
 use bootloaders::loader_conf::LoaderConf;
 use tree_manifest::{ByteSize, Role, TreePath, fat};
@@ -93,28 +93,15 @@ fn entry(
 ) -> Option<MenuEntry> {
     let file_name = EntryFileName::parse(found.path.name())?;
     let id = fat::fold(file_name.id().as_str());
-    let parsed = found.text.as_deref().map(Type1Entry::parse);
-    let mut needed = Vec::new();
-    let (title, version) = match parsed {
-        Some(Ok(entry)) => {
-            needed.push(entry.linux);
-            needed.extend(entry.initrds);
-            needed.extend(entry.devicetree);
-            let text = |line: bootloaders::Line| line.as_str().to_owned();
-            (
-                entry.title.map(text).unwrap_or_default(),
-                entry.version.map(text),
-            )
-        }
-        // Other kinds of entries (`efi`, `uki`) are not ours to judge.
-        Some(Err(_)) | None => (String::new(), None),
-    };
+    let outline = found.text.as_deref().map(Outline::of).unwrap_or_default();
+    let needed = outline.files;
+    let text = |line: bootloaders::Line| line.as_str().to_owned();
     let is_there = |path: &TreePath| inventory.file(path).map(|found| found.size);
     Some(MenuEntry {
         role: role.clone(),
         name: found.path.name().to_owned(),
-        title,
-        version,
+        title: outline.title.map(text).unwrap_or_default(),
+        version: outline.version.map(text),
         size: ByteSize(needed.iter().filter_map(is_there).sum()),
         counter: file_name.counter(),
         state: file_name.state(),

@@ -434,6 +434,104 @@ fn foreign_files_stay_and_what_was_ours_goes() {
 }
 
 #[test]
+fn what_nixpkgs_installer_marked_goes_and_other_files_of_its_kind_stay() {
+    let kit = kit();
+    let old = BTreeMap::from(
+        [
+            "EFI/nixos/.extra-files/efi/memtest86/memtest.efi",
+            "EFI/nixos/.extra-files/loader/entries/memtest86.conf",
+            "EFI/nixos/.extra-files/loader/random-seed",
+            "EFI/nixos/.extra-files/gone",
+            "EFI/memtest86/memtest.efi",
+            "EFI/memtest86/notes.txt",
+            "loader/entries/memtest86.conf",
+            "loader/entries/mine.conf",
+            "loader/random-seed",
+        ]
+        .map(|path| (path.to_owned(), b"efi /x\n".to_vec())),
+    );
+    let root = restore(&old);
+    install(
+        &plan_of(&kit, &[1]),
+        root.path(),
+        &Policy {
+            is_ours: &|path| bootloaders::ownership::ours(path).is_some(),
+            ..policy(&kit, &[])
+        },
+    );
+    let left: Vec<_> = files(root.path())
+        .into_keys()
+        .filter(|path| old.contains_key(path))
+        .collect();
+    let expected = [
+        "EFI/memtest86/notes.txt",
+        "loader/entries/mine.conf",
+        "loader/random-seed",
+    ];
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn a_booted_entry_protects_what_it_needs_whatever_it_boots_and_however_spelled() {
+    let kit = kit();
+    let text = "title Xen\nefi /efi/NIXOS/xen.efi\nuki /EFI/nixos/uki.efi\noptions \u{7}\n";
+    let old = BTreeMap::from([
+        ("loader/entries/nixos-xen.conf".to_owned(), text.into()),
+        ("EFI/nixos/xen.efi".to_owned(), vec![1]),
+        ("EFI/nixos/uki.efi".to_owned(), vec![2]),
+        ("EFI/nixos/other.efi".to_owned(), vec![3]),
+    ]);
+    let root = restore(&old);
+    let policy = policy(&kit, &["nixos-xen.conf"]);
+    install(&plan_of(&kit, &[1]), root.path(), &policy);
+    let left = files(root.path());
+    let left: Vec<_> = old.keys().filter(|path| left.contains_key(*path)).collect();
+    let expected = [
+        "EFI/nixos/uki.efi",
+        "EFI/nixos/xen.efi",
+        "loader/entries/nixos-xen.conf",
+    ];
+    assert_eq!(left, expected);
+    let status = super::status::status(&mounts(root.path()), &policy.booted).unwrap();
+    let xen = status.entries.iter().find(|entry| entry.is_booted).unwrap();
+    assert_eq!((xen.title.as_str(), xen.size.bytes()), ("Xen", 2));
+}
+
+/// The plan of some of the systems, with entries named otherwise.
+fn plan_named(kit: &Kit, naming: bootloaders::EntryNaming, numbers: &[u64]) -> TreePlan {
+    let mut settings = settings_of(kit, numbers);
+    settings.entry_names = naming;
+    plan(&settings).unwrap().plan
+}
+
+#[test]
+fn entries_can_be_named_otherwise_and_back_again() {
+    use bootloaders::EntryNaming::{Content, Generation};
+    let kit = kit();
+    let root = memory();
+    let names = || {
+        let found = files(root.path()).into_keys();
+        let names = found.filter_map(|path| Some(path.strip_prefix("loader/entries/")?.to_owned()));
+        names.collect::<BTreeSet<_>>()
+    };
+    let mut before = BTreeSet::new();
+    for naming in [Generation, Content, Generation, Content] {
+        // What runs is an entry of before, and stays; the rest of that set goes.
+        let booted: Option<String> = before.iter().next().cloned();
+        let booted: Vec<&str> = booted.iter().map(String::as_str).collect();
+        let plan = plan_named(&kit, naming, &[1, 2]);
+        install(&plan, root.path(), &policy(&kit, &booted));
+        let after = names();
+        assert_eq!(after.len(), 2 + booted.len(), "{naming:?}");
+        assert!(booted.iter().all(|name| after.contains(*name)));
+        // After the next boot, which is one of the new set, one set is left.
+        install(&plan, root.path(), &policy(&kit, &[]));
+        before = names();
+        assert_eq!(before.len(), 2, "{naming:?}");
+    }
+}
+
+#[test]
 fn the_booted_entry_and_those_being_tried_stay() {
     let kit = kit();
     let root = memory();
