@@ -532,6 +532,33 @@ fn entries_can_be_named_otherwise_and_back_again() {
 }
 
 #[test]
+fn a_menu_that_moves_to_an_xbootldr_partition_leaves_none_on_the_esp() {
+    let kit = kit();
+    let (esp, boot) = (memory(), memory());
+    install(&plan_of(&kit, &[1, 2]), esp.path(), &policy(&kit, &[]));
+    // A machine that nixpkgs' installer has looked after has no state.
+    fs::remove_file(esp.path().join("loader/esp-builder.json")).unwrap();
+    let mut settings = settings_of(&kit, &[1, 2]);
+    settings.xbootldr = true;
+    let plan = plan(&settings).unwrap().plan;
+    let mounts = Mounts::from([
+        (Role::esp(), esp.path().to_owned()),
+        (Role::xbootldr(), boot.path().to_owned()),
+    ]);
+    for booted in [&["nixos-generation-1.conf"] as &[&str], &[]] {
+        let policy = policy(&kit, booted);
+        let sources = &mut SourceDigests::default();
+        let made = prepare(&plan, &mounts, &policy, sources).unwrap();
+        execute(&made.steps, &mounts, &made.digests, &mut |_| Ok(())).unwrap();
+        let is_menu = |path: &&String| path.contains("nixos");
+        assert_eq!(files(boot.path()).keys().filter(is_menu).count(), 6);
+        // The entry that runs stays where it is, with its kernel and initrd.
+        let left = files(esp.path()).keys().filter(is_menu).count();
+        assert_eq!(left, 3 * booted.len());
+    }
+}
+
+#[test]
 fn the_booted_entry_and_those_being_tried_stay() {
     let kit = kit();
     let root = memory();
