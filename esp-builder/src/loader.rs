@@ -110,7 +110,11 @@ fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<
     places
 }
 
-fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
+/// Looks at a binary, of a package or on an ESP.
+///
+/// # Errors
+/// When it cannot be read, or is not systemd-boot.
+pub fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
     let bytes = read_at_most(path, LONGEST + 1).map_err(|source| Error::LoaderRead {
         path: path.into(),
         source,

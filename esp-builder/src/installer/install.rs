@@ -2,12 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "installing looks and writes")]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bootloaders::boot_order::Rank;
 use bootloaders::loader_version::{LoaderUpdate, LoaderVersion, update};
-use bootloaders::pe::PeImage;
 use bootloaders::{ownership, systemd_boot};
 use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
@@ -15,7 +14,7 @@ use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
 use esp_builder::live::known::SourceDigests;
 use esp_builder::live::{booted, random_seed};
-use esp_builder::loader::LoaderBinary;
+use esp_builder::loader::{self, LoaderBinary};
 use esp_builder::settings::InitrdSecrets;
 use esp_builder::source::Sources;
 use esp_builder::{Error, Planned, Settings, generation};
@@ -189,8 +188,12 @@ fn settled(planned: &Planned, mounts: &Mounts, reinstall: bool) -> BTreeSet<Plac
         return BTreeSet::new();
     };
     let stays = |(loader, path): &(&LoaderBinary, TreePath)| {
-        let available = loader.info.as_deref().and_then(LoaderVersion::from_info);
-        let installed = installed_version(&path.on(esp));
+        let version = |binary: &LoaderBinary| LoaderVersion::from_info(binary.info.as_deref()?);
+        let available = version(loader);
+        let installed = loader::inspect(&path.on(esp))
+            .ok()
+            .as_ref()
+            .and_then(version);
         let (Some(available), Some(installed)) = (available, installed) else {
             return false;
         };
@@ -208,10 +211,4 @@ fn settled(planned: &Planned, mounts: &Mounts, reinstall: bool) -> BTreeSet<Plac
         .filter(stays)
         .map(|(_, path)| (Role::esp(), path))
         .collect()
-}
-
-fn installed_version(path: &Path) -> Option<LoaderVersion> {
-    let bytes = std::fs::read(path).ok()?;
-    let info = PeImage::parse(&bytes).ok()?.loader_info(&bytes)?;
-    LoaderVersion::from_info(&info)
 }
