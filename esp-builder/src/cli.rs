@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bootloaders::loader_conf::{ConsoleMode, Timeout};
 use bootloaders::{Arch, CommandLine, Line, MachineId};
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use esp_builder::settings::{Date, DefaultChoice, NamedPath, NumberedPath, WindowsInput};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use crate::settings_file::{self, value, values};
 pub(crate) mod live;
 mod merge;
 mod resolve;
+pub(crate) mod signing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,8 +35,8 @@ Examples:
 The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
 beside it, which compose turns into a disk image.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit or
-`verify` found damage.";
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit,
+`verify` found damage or `signatures` found none of those wanted.";
 
 /// Lays out EFI System Partition trees from bootspec documents
 #[derive(Debug, Parser)]
@@ -49,7 +50,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit or
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Option<live::LiveCommand>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) choices: Choices,
     /// Print one JSON object instead of text
@@ -62,6 +63,16 @@ pub(crate) struct Cli {
     /// The directory to make; an earlier result there is replaced
     #[arg(required_unless_present_any = ["generate", "dry_run"])]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What there is besides making a tree.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and clap makes it")]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Live(live::LiveCommand),
+    #[command(flatten)]
+    Signing(signing::SigningCommand),
 }
 
 /// What `--generate` prints.

@@ -12,6 +12,9 @@ use crate::live::install::describe_room;
 use crate::live::space::Use;
 
 mod hint;
+mod signing;
+
+pub use signing::SigningError;
 
 /// Why a tree could not be planned or built.
 #[derive(Debug, thiserror::Error)]
@@ -322,6 +325,9 @@ pub enum Error {
         /// nothing helps.
         instead: Option<Vec<GenerationId>>,
     },
+    /// A key or a signature that was refused or could not be made.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The output is there and is not an earlier result.
     #[error("`{}` is there already and {reason}", path.display())]
     OutputExists {

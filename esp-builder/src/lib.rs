@@ -25,12 +25,13 @@ pub mod profile;
 mod publish;
 mod secrets;
 pub mod settings;
+pub mod signing;
 pub mod source;
 #[cfg(test)]
 mod testkit;
 mod warning;
 
-pub use error::Error;
+pub use error::{Error, SigningError};
 pub use settings::Settings;
 pub use warning::Warning;
 

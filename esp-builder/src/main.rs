@@ -1,7 +1,7 @@
 //! The `esp-builder` program.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit or
-//! `verify` found damage.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit,
+//! `verify` found damage or `signatures` found none of those wanted.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,16 +13,18 @@ mod cli;
 mod failure;
 mod installer;
 mod live_report;
+mod notary;
 mod report;
 mod settings_file;
 
-use cli::{Cli, Generate};
+use cli::{Cli, Command, Generate};
 use failure::Failure;
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
     let result = match cli.command.take() {
-        Some(command) => installer::run(command),
+        Some(Command::Live(command)) => installer::run(command),
+        Some(Command::Signing(command)) => notary::run(command),
         None => run(&cli).map(|()| ExitCode::SUCCESS),
     };
     match result {

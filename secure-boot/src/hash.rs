@@ -75,6 +75,14 @@ impl HashAlgorithm {
     }
 }
 
+/// Bytes in lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
+}
+
 /// A digest that is being taken.
 #[derive(Debug, Clone)]
 pub struct Hasher(State);

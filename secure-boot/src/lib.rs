@@ -31,4 +31,4 @@ pub mod verify;
 
 pub use certificate_table::Amendment;
 pub use error::Error;
-pub use hash::HashAlgorithm;
+pub use hash::{HashAlgorithm, hex};

@@ -128,8 +128,8 @@ pub fn signed_update(
     message.extend_from_slice(lists);
     let signer = cms::signer_info(certificate, &[], &key.sign(&message)?);
     let info = asn1::sequence(&[&asn1::object(oid::DATA)]);
-    // Without a ContentInfo around it: EDK2 before 2023 looks for the digest
-    // algorithm at a fixed offset, and refuses what has one.
+    // Without a ContentInfo around it: older EDK2 looks for the digest algorithm at a
+    // fixed offset, and refuses what has one.
     let pkcs7 = cms::render(
         oid::SHA256,
         &info,

@@ -45,5 +45,8 @@ mod firmware;
 /// `esp-builder install` on a real partition, in a guest that then boots from it.
 mod in_use;
 
+/// Keys and signatures, judged by sbsigntool, openssl, efitools and the firmware.
+mod signing;
+
 /// Both stages, and then the machine.
 mod boots;

@@ -68,6 +68,12 @@ pub fn systemd_boot() -> PathBuf {
     present(sid().join("usr/lib/systemd/boot/efi/systemd-bootx64.efi"))
 }
 
+/// The firmware's store of variables, empty.
+#[must_use]
+pub fn firmware_variables() -> PathBuf {
+    present(PathBuf::from("/usr/share/OVMF/OVMF_VARS_4M.fd"))
+}
+
 /// systemd-stub for x86-64, of the version in the sid chroot.
 #[must_use]
 pub fn systemd_stub() -> PathBuf {

@@ -64,12 +64,13 @@ impl Error {
             Self::OutputExists { .. } => {
                 "name a new or empty directory; only an earlier result is replaced"
             }
-            _ => return self.live_hint(),
+            _ => return self.later_hint(),
         })
     }
 
-    /// The hints of errors that boot partitions in use bring with them.
-    fn live_hint(&self) -> Option<&'static str> {
+    /// The hints of errors that boot partitions in use, keys and signatures bring with
+    /// them.
+    fn later_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoMount(_) => "name its mount point",
             Self::Busy(_) => "run again when it has ended",
@@ -97,6 +98,7 @@ impl Error {
             Self::NoSpace { .. } => {
                 "keep fewer generations: --limit N, or --fit, which leaves out the oldest"
             }
+            Self::Signing(error) => return error.hint(),
             _ => return None,
         })
     }

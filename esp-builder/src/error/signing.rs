@@ -1,0 +1,66 @@
+//! Why nothing was signed.
+
+use std::path::PathBuf;
+
+/// Why a key or a signature was refused or could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningError {
+    /// An image, a key, a certificate or a signature that was refused.
+    #[error("`{}`", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: secure_boot::Error,
+    },
+    /// A signature that the signer made and that does not hold.
+    #[error("nothing was signed")]
+    Signer(#[source] secure_boot::Error),
+    /// A private key that others could have.
+    #[error("private key `{}` {reason}", path.display())]
+    ExposedKey {
+        /// The file.
+        path: PathBuf,
+        /// Who has it.
+        reason: String,
+    },
+    /// The command that was to make a signature did not.
+    #[error("sign command `{command}` {reason}")]
+    Command {
+        /// The command.
+        command: String,
+        /// What became of it.
+        reason: String,
+    },
+    /// A manifest that cannot be used.
+    #[error("manifest `{}`", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: tree_manifest::Error,
+    },
+    /// A directory in which no signature has the name of an image.
+    #[error("`{}` holds no signature of an image that waits for one", .0.display())]
+    NoSignatures(PathBuf),
+}
+
+impl SigningError {
+    /// What the user can do about it.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Refused { source, .. } | Self::Signer(source) => return source.hint(),
+            Self::ExposedKey { .. } => {
+                "keep it elsewhere, `chmod 600`, or sign where it is: --sign-command, or \
+                 `esp-builder digests` and `attach`"
+            }
+            Self::Command { .. } => {
+                "it reads the bytes to sign and prints their RSA signature (PKCS#1 v1.5, SHA-256), \
+                 as `openssl dgst -sha256 -sign KEY` does"
+            }
+            Self::Manifest { .. } => "name an output of this program",
+            Self::NoSignatures(_) => "signatures are named TREE/PATH.p7 or TREE/PATH.sig",
+        })
+    }
+}

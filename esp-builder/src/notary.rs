@@ -1,0 +1,160 @@
+//! The commands that make keys and signatures.
+#![expect(clippy::disallowed_methods, reason = "new keys begin today")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use esp_builder::signing::{self, Method, OpenImage, Outcome, Signer, key_file, keyring, offline};
+use secure_boot::certificate::Certificate;
+use secure_boot::variable::Variable;
+use serde_json::json;
+
+use crate::cli::signing::{KeysArgs, KeysCommand, SignArgs, SigningCommand};
+use crate::failure::Failure;
+use crate::installer::DIFFERENT;
+use crate::report;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Runs one of the commands.
+pub(crate) fn run(command: SigningCommand) -> Result<ExitCode, Failure> {
+    match command {
+        SigningCommand::Keys(KeysCommand::Generate(args)) => generate(&args),
+        SigningCommand::Sign(args) => sign(&args),
+        SigningCommand::Signatures {
+            image,
+            certificate,
+            json,
+        } => return signatures(&image, &certificate, json),
+        SigningCommand::Digests { out, to } => digests(&out, to.as_deref()),
+        SigningCommand::Attach {
+            out,
+            signatures,
+            certificate,
+        } => attach(&out, &signatures, certificate.as_deref()),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+fn generate(args: &KeysArgs) -> Result<(), Failure> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = args
+        .timestamp
+        .unwrap_or(clock.map_or(0, |time| time.as_secs()));
+    let others = BTreeMap::from([
+        (Variable::Kek, load_all(&args.add_kek)?),
+        (Variable::Db, load_all(&args.add_db)?),
+    ]);
+    let wishes = keyring::Wishes {
+        common_name: args.common_name.clone(),
+        owner: args.owner,
+        bits: args.bits,
+        now,
+        not_after: now.saturating_add(u64::from(args.days) * DAY),
+        others,
+    };
+    let keyring = keyring::generate(&args.directory, &wishes)?;
+    let mut text = format!("keys of {}\n", keyring.owner);
+    for file in &keyring.files {
+        let _ = writeln!(text, "  {}", file.display());
+    }
+    print(&text)
+}
+
+fn sign(args: &SignArgs) -> Result<(), Failure> {
+    let method = match (&args.key, &args.sign_command) {
+        (Some(key), _) => Method::Key(Box::new(key_file::load(key, &args.store_dir)?)),
+        (None, Some(command)) => Method::Command(command.clone()),
+        (None, None) => return Err(Failure::Usage("--key or --sign-command".to_owned())),
+    };
+    let signer = Signer {
+        method,
+        certificates: signing::load_certificates(&args.certificate)?,
+    };
+    let outcome = signing::sign_file(&args.image, &signer, &args.output)?;
+    if args.quiet {
+        return Ok(());
+    }
+    let output = args.output.display();
+    print(&match outcome {
+        Outcome::Signed => format!("signed {output}\n"),
+        Outcome::AlreadySigned => format!("{output} carried this signature already\n"),
+    })
+}
+
+fn signatures(image: &Path, certificates: &[PathBuf], json: bool) -> Result<ExitCode, Failure> {
+    let trusted = load_all(certificates)?;
+    let image = OpenImage::open(image)?;
+    let found = image.signatures(&trusted)?;
+    let digest = secure_boot::hex(&image.measured.sha256);
+    let trusts = |signature: &secure_boot::verify::Signature| {
+        let root = signature.trusted.as_ref();
+        root.map(Certificate::subject)
+    };
+    let text = if json {
+        let list: Vec<_> = found
+            .iter()
+            .map(|it| json!({ "signer": it.signer.subject(), "trusted-through": trusts(it) }))
+            .collect();
+        format!("{}\n", json!({ "sha256": digest, "signatures": list }))
+    } else {
+        let mut text = format!("authenticode sha256 {digest}\n");
+        for signature in &found {
+            let _ = write!(text, "signed by {}", signature.signer.subject());
+            let root = trusts(signature);
+            let root = root.map(|root| format!(", trusted through {root}"));
+            let _ = writeln!(text, "{}", root.unwrap_or_default());
+        }
+        if found.is_empty() {
+            text.push_str("no signature\n");
+        }
+        text
+    };
+    print(&text)?;
+    let wanted = certificates.is_empty() || found.iter().any(|it| it.trusted.is_some());
+    Ok(if wanted {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DIFFERENT)
+    })
+}
+
+fn digests(out: &Path, to: Option<&Path>) -> Result<(), Failure> {
+    let digests = offline::digests(out, to)?;
+    let text = serde_json::to_string_pretty(&digests)
+        .map_err(|error| Failure::Output(io::Error::other(error)))?;
+    print(&format!("{text}\n"))
+}
+
+fn attach(out: &Path, signatures: &Path, certificate: Option<&Path>) -> Result<(), Failure> {
+    let certificates = certificate.map(signing::load_certificates).transpose()?;
+    let attached = offline::attach(out, signatures, &certificates.unwrap_or_default())?;
+    for (role, path) in &attached.pending {
+        report::warning(&format!("{role}: `{path}` still waits for a signature"));
+    }
+    let mut text = String::new();
+    for (role, path) in &attached.signed {
+        let _ = writeln!(text, "signed {role}: {path}");
+    }
+    print(&text)
+}
+
+fn load_all(files: &[PathBuf]) -> Result<Vec<Certificate>, Failure> {
+    let mut certificates = Vec::new();
+    for file in files {
+        certificates.extend(signing::load_certificates(file)?);
+    }
+    Ok(certificates)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::Output)
+}

@@ -1,0 +1,245 @@
+//! Signing images for Secure Boot: whose key, and on which files.
+//!
+//! What a signature is, `secure-boot` knows. Here keys are read and files written: a
+//! signed file shares the blocks of the original where the file system can, and
+//! appears under its name in one step.
+#![expect(clippy::disallowed_methods, reason = "signing reads and writes files")]
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use secure_boot::Amendment;
+use secure_boot::authenticode::{Image, Measured};
+use secure_boot::certificate::Certificate;
+use secure_boot::key::PrivateKey;
+use secure_boot::sign::ToBeSigned;
+use secure_boot::verify;
+
+use crate::error::{Error, SigningError};
+use crate::publish::{set_mode, write_error};
+
+pub mod key_file;
+pub mod keyring;
+pub mod offline;
+
+/// The longest signature that a command may print, in bytes: that of a key of 8192
+/// bits.
+const LONGEST_SIGNATURE: usize = 1024;
+
+/// Who signs.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// What makes the signature.
+    pub method: Method,
+    /// The signer's certificate, and after it those that lead to one that firmware
+    /// knows.
+    pub certificates: Vec<Certificate>,
+}
+
+/// What makes a signature.
+#[derive(Debug, Clone)]
+pub enum Method {
+    /// A private key at hand.
+    Key(Box<PrivateKey>),
+    /// A shell command: it gets the bytes to sign on its standard input and prints
+    /// their RSA signature (PKCS#1 v1.5, SHA-256), as it is.
+    Command(String),
+}
+
+/// What became of a file that was to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has a new signature.
+    Signed,
+    /// The signer's certificate had signed it before; it is as it was.
+    AlreadySigned,
+}
+
+impl Signer {
+    /// Makes the signature of an image with this digest.
+    ///
+    /// # Errors
+    /// When the key is not the certificate's, or the command fails.
+    pub fn sign(&self, sha256: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        let to_be_signed = ToBeSigned::of(sha256);
+        let signed = match &self.method {
+            Method::Key(key) => to_be_signed.sign(key, &self.certificates),
+            Method::Command(command) => {
+                let signature = run(command, to_be_signed.attributes())?;
+                to_be_signed.join(&signature, &self.certificates)
+            }
+        };
+        signed.map_err(|error| SigningError::Signer(error).into())
+    }
+
+    /// Whether an image carries a signature of this signer that holds.
+    #[must_use]
+    pub fn has_signed(&self, image: &Measured) -> bool {
+        let certificate = self.certificates.first();
+        certificate.is_some_and(|certificate| verify::is_signed_by(image, certificate))
+    }
+}
+
+/// Runs a command with bytes as its input and returns what it prints.
+fn run(command: &str, input: &[u8]) -> Result<Vec<u8>, Error> {
+    let failed = |reason: String| {
+        Error::from(SigningError::Command {
+            command: command.to_owned(),
+            reason,
+        })
+    };
+    let started = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = started.map_err(|error| failed(format!("cannot be run: {error}")))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // The few bytes fit into any pipe; one that does not read them fails below.
+        let _ = stdin.write_all(input);
+    }
+    let mut signature = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        let read = stdout
+            .take(LONGEST_SIGNATURE as u64 + 1)
+            .read_to_end(&mut signature);
+        read.map_err(|error| failed(format!("cannot be read from: {error}")))?;
+    }
+    let status = child.wait();
+    let status = status.map_err(|error| failed(format!("cannot be waited for: {error}")))?;
+    if signature.len() > LONGEST_SIGNATURE {
+        let reason = format!("printed more than the {LONGEST_SIGNATURE} bytes of a signature");
+        return Err(failed(reason));
+    }
+    if !status.success() {
+        return Err(failed(format!("failed: {status}")));
+    }
+    Ok(signature)
+}
+
+/// An image that was opened and read.
+#[derive(Debug)]
+pub struct OpenImage {
+    path: PathBuf,
+    file: File,
+    /// What signatures need to know of it.
+    pub measured: Measured,
+}
+
+impl OpenImage {
+    /// Reads an image.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no image that can be signed.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let mut file = File::open(path).map_err(|source| Error::Read {
+            path: path.into(),
+            source,
+        })?;
+        let measured = Image::read(&mut file)
+            .and_then(|image| image.measure(&mut file))
+            .map_err(refused(path))?;
+        Ok(Self {
+            path: path.into(),
+            file,
+            measured,
+        })
+    }
+
+    /// Checks every signature of it.
+    ///
+    /// # Errors
+    /// When one does not hold.
+    pub fn signatures(&self, trusted: &[Certificate]) -> Result<Vec<verify::Signature>, Error> {
+        verify::signatures(&self.measured, trusted).map_err(refused(&self.path))
+    }
+
+    /// Writes it with more signatures, or none; the result may take its own place.
+    ///
+    /// # Errors
+    /// When the result cannot be written, or would be too large.
+    pub fn write_signed(&self, signatures: &[Vec<u8>], to: &Path) -> Result<(), Error> {
+        let amendment = match signatures {
+            [] => None,
+            some => Some(self.measured.attach(some).map_err(refused(&self.path))?),
+        };
+        let folder = match to.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let staged = tempfile::Builder::new()
+            .prefix(".esp-builder-")
+            .tempfile_in(folder)
+            .map_err(write_error(to))?;
+        self.copy(staged.as_file()).map_err(write_error(to))?;
+        if let Some(amendment) = amendment {
+            amend(staged.as_file(), &amendment).map_err(write_error(to))?;
+        }
+        set_mode(staged.path(), 0o644)?;
+        staged.as_file().sync_all().map_err(write_error(to))?;
+        let persisted = staged.persist(to);
+        persisted
+            .map(|_| ())
+            .map_err(|error| write_error(to)(error.error))
+    }
+
+    fn copy(&self, to: &File) -> io::Result<()> {
+        if rustix::fs::ioctl_ficlone(to, &self.file).is_ok() {
+            return Ok(());
+        }
+        let mut from = &self.file;
+        io::Seek::rewind(&mut from)?;
+        // More than was measured was written meanwhile.
+        let length = self.measured.image.length();
+        io::copy(&mut from.take(length), &mut &*to).map(|_| ())
+    }
+}
+
+fn amend(file: &File, amendment: &Amendment) -> io::Result<()> {
+    for (offset, bytes) in &amendment.replace {
+        file.write_all_at(bytes, *offset)?;
+    }
+    file.set_len(amendment.keep)?;
+    file.write_all_at(&amendment.append, amendment.keep)
+}
+
+/// Signs a file, unless the signer has done so before.
+///
+/// # Errors
+/// When the image is refused, the signer fails, or the result cannot be written.
+pub fn sign_file(image: &Path, signer: &Signer, to: &Path) -> Result<Outcome, Error> {
+    let image = OpenImage::open(image)?;
+    if signer.has_signed(&image.measured) {
+        image.write_signed(&[], to)?;
+        return Ok(Outcome::AlreadySigned);
+    }
+    let signature = signer.sign(&image.measured.sha256)?;
+    image.write_signed(&[signature], to)?;
+    Ok(Outcome::Signed)
+}
+
+/// The certificates of a file.
+///
+/// # Errors
+/// When it cannot be read or holds none.
+pub fn load_certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
+    let bytes = read(path)?;
+    Certificate::parse_all(&bytes).map_err(refused(path))
+}
+
+/// Reads a certificate or a signature.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Read {
+        path: path.into(),
+        source,
+    })
+}
+
+/// An error of `secure-boot` about a file.
+pub(crate) fn refused(path: &Path) -> impl FnOnce(secure_boot::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| SigningError::Refused { path, source }.into()
+}

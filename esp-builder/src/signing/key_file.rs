@@ -1,0 +1,67 @@
+//! Private keys in files, which nobody else may have.
+#![expect(clippy::disallowed_methods, reason = "keys are files")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use secure_boot::key::PrivateKey;
+
+use crate::error::{Error, SigningError};
+use crate::publish::write_error;
+use crate::signing::refused;
+
+/// The store that everybody reads, wherever another one is configured.
+const STORE: &str = "/nix/store";
+/// The permissions of the group and of others.
+const OTHERS: u32 = 0o077;
+/// The most bytes of a file with a key.
+const LONGEST: u64 = 64 * 1024;
+
+/// Reads a private key.
+///
+/// # Errors
+/// [`SigningError::ExposedKey`] when it lies in a store or others than its owner have a
+/// right to it; and when it cannot be read or used.
+pub fn load(path: &Path, store_dir: &Path) -> Result<PrivateKey, Error> {
+    let read = |source| Error::Read {
+        path: path.into(),
+        source,
+    };
+    let exposed = |reason: String| {
+        Error::from(SigningError::ExposedKey {
+            path: path.into(),
+            reason,
+        })
+    };
+    let resolved = fs::canonicalize(path).map_err(read)?;
+    let given = std::path::absolute(path).map_err(read)?;
+    for store in [Path::new(STORE), store_dir] {
+        if resolved.starts_with(store) || given.starts_with(store) {
+            let store = store.display();
+            return Err(exposed(format!(
+                "is in the store `{store}`, which everybody reads"
+            )));
+        }
+    }
+    let file = File::open(&resolved).map_err(read)?;
+    let mode = file.metadata().map_err(read)?.mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        let reason = format!("has mode {mode:04o}: its group or others have a right to it");
+        return Err(exposed(reason));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(read)?;
+    PrivateKey::parse(&bytes).map_err(refused(path))
+}
+
+/// Writes a new file with a private key, for its owner alone.
+pub(crate) fn create(path: &Path, key: &PrivateKey) -> Result<(), Error> {
+    let text = key.to_pem().map_err(refused(path))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path).map_err(write_error(path))?;
+    file.write_all(text.as_bytes()).map_err(write_error(path))?;
+    file.sync_all().map_err(write_error(path))
+}
