@@ -246,6 +246,35 @@ fn keys_that_others_could_have_are_refused() {
     assert!(again.contains("keys are never replaced"), "{again}");
 }
 
+/// Signs an image of a tree that was asked for in `asked`, into `made`: the RSA
+/// signature alone.
+fn rsa_signature(kit: &Kit, path: &str) {
+    host(kit, "openssl")
+        .args(["dgst", "-sha256", "-sign", "keys/db.key", "-out"])
+        .args([format!("made/{path}.sig"), format!("asked/{path}.tbs")])
+        .ok();
+}
+
+/// The same: a PKCS#7 with its content.
+fn sbsign_signature(kit: &Kit, path: &str) {
+    host(kit, "sbsign")
+        .args(["--key", "keys/db.key", "--cert", "keys/db.pem"])
+        .args(["--detached", "--output", &format!("made/{path}.p7")])
+        .arg(format!("out/{path}"))
+        .ok();
+}
+
+/// The same: a PKCS#7 without its content.
+fn cms_signature(kit: &Kit, path: &str) {
+    host(kit, "openssl")
+        .args(["cms", "-sign", "-binary", "-md", "sha256"])
+        .args(["-signer", "keys/db.pem", "-inkey", "keys/db.key"])
+        .args(["-econtent_type", "1.3.6.1.4.1.311.2.1.4", "-outform", "PEM"])
+        .args(["-in", &format!("asked/{path}.content")])
+        .args(["-out", &format!("made/{path}.p7")])
+        .ok();
+}
+
 #[test]
 fn a_tree_is_signed_by_tools_that_never_see_it() {
     let kit = Kit::with_made_up_system();
@@ -266,37 +295,11 @@ fn a_tree_is_signed_by_tools_that_never_see_it() {
     assert_eq!(images.len(), 3, "{digests:#}");
     let states = |wanted: &str| kit.manifest("out").to_string().matches(wanted).count();
     assert_eq!(states(r#""signature":"pending""#), 3);
-    for (number, image) in images.iter().enumerate() {
-        let path = format!("esp/{}", image["path"].as_str().unwrap());
-        let (tbs, content) = (format!("asked/{path}.tbs"), format!("asked/{path}.content"));
-        kit.write(&format!("made/{path}.sig"), "");
-        if number == 0 {
-            host(&kit, "openssl")
-                .args(["dgst", "-sha256", "-sign", "keys/db.key", "-out"])
-                .args([&format!("made/{path}.sig"), &tbs])
-                .ok();
-            continue;
-        }
-        fs::remove_file(kit.path(&format!("made/{path}.sig"))).unwrap();
-        if number == 1 {
-            let keys = [
-                "--key",
-                "keys/db.key",
-                "--cert",
-                "keys/db.pem",
-                "--detached",
-            ];
-            let output = ["--output", &format!("made/{path}.p7")];
-            let sbsign = host(&kit, "sbsign").args(keys).args(output);
-            sbsign.arg(format!("out/{path}")).ok();
-            continue;
-        }
-        host(&kit, "openssl")
-            .args(["cms", "-sign", "-binary", "-md", "sha256", "-noattr"])
-            .args(["-signer", "keys/db.pem", "-inkey", "keys/db.key"])
-            .args(["-econtent_type", "1.3.6.1.4.1.311.2.1.4", "-outform", "PEM"])
-            .args(["-in", &content, "-out", &format!("made/{path}.p7")])
-            .ok();
+    let paths = images.iter().map(|image| image["path"].as_str().unwrap());
+    for (path, tool) in paths.zip([rsa_signature, sbsign_signature, cms_signature]) {
+        let path = format!("esp/{path}");
+        fs::create_dir_all(kit.path(&format!("made/{path}")).parent().unwrap()).unwrap();
+        tool(&kit, &path);
     }
     let attach = ["attach", "out", "made", "--certificate", "keys/db.pem"];
     kit.esp_builder().args(attach).ok();
