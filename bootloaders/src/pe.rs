@@ -61,15 +61,9 @@ impl From<SectionHeader> for Section {
     }
 }
 
-impl PeImage {
-    /// Reads the head of an image: its first [`HEAD`] bytes, or all of it when it
-    /// is shorter.
-    ///
-    /// # Errors
-    /// With the field that is wrong and its offset.
-    pub fn parse(head: &[u8]) -> Result<Self, Error> {
-        let headers = Headers::parse(head)?;
-        Ok(Self {
+impl From<Headers> for PeImage {
+    fn from(headers: Headers) -> Self {
+        Self {
             machine: headers.machine,
             efi_application: headers.subsystem == EFI_APPLICATION,
             signature: if headers.certificates > 0 {
@@ -79,7 +73,18 @@ impl PeImage {
             },
             nx_compat: headers.characteristics & NX_COMPAT != 0,
             sections: headers.sections.into_iter().map(Section::from).collect(),
-        })
+        }
+    }
+}
+
+impl PeImage {
+    /// Reads the head of an image: its first [`HEAD`] bytes, or all of it when it
+    /// is shorter.
+    ///
+    /// # Errors
+    /// With the field that is wrong and its offset.
+    pub fn parse(head: &[u8]) -> Result<Self, Error> {
+        Headers::parse(head).map(Self::from)
     }
 
     /// The architecture of the machine type, when it is one that UEFI knows.

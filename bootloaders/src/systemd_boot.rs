@@ -33,6 +33,13 @@ pub fn binary_name(arch: Arch) -> String {
     format!("systemd-boot{arch}.efi")
 }
 
+/// The file name of the stub of images, or of addons, in packages.
+#[must_use]
+pub fn stub_name(arch: Arch, addon: bool) -> String {
+    let kind = if addon { "addon" } else { "linux" };
+    format!("{kind}{arch}.efi.stub")
+}
+
 /// `loader/loader.conf`, always on the ESP.
 #[must_use]
 pub fn loader_conf_path() -> TreePath {

@@ -20,6 +20,7 @@ pub(crate) mod live;
 mod merge;
 mod resolve;
 pub(crate) mod signing;
+pub(crate) mod uki;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +32,7 @@ Examples:
   esp-builder --kernel bzImage --initrd initrd --cmdline root=/dev/vda2 out/
   esp-builder plan --esp /boot
   esp-builder install --esp /boot /run/current-system
+  esp-builder uki --kernel bzImage --initrd initrd --cmdline quiet -o linux.efi
 
 The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
 beside it, which compose turns into a disk image.
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     Live(live::LiveCommand),
     #[command(flatten)]
     Signing(signing::SigningCommand),
+    /// Make one Unified Kernel Image or addon
+    Uki(uki::UkiArgs),
 }
 
 /// What `--generate` prints.

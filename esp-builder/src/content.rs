@@ -7,11 +7,14 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use extents::copy::{Copier, Slice};
+use extents::{Content, copy};
 use tree_manifest::{Hasher, Sha256};
 
+use crate::assembled::{Assembled, Piece};
 use crate::error::Error;
 use crate::plan::Recipe;
 
@@ -77,6 +80,36 @@ pub(crate) fn make(
     Ok(Sha256::of(bytes))
 }
 
+/// Writes a file that is put together, without taking its digest.
+pub(crate) fn write(assembled: &Assembled, target: &File) -> Result<(), Failure> {
+    let sources = Opened::all(assembled)?;
+    let map = &assembled.map;
+    target.set_len(map.length()).map_err(Failure::Write)?;
+    let mut copier = Copier::default();
+    for extent in map.extents() {
+        match &extent.content {
+            Content::Bytes(bytes) => target
+                .write_all_at(bytes, extent.start)
+                .map_err(Failure::Write)?,
+            Content::Slice { source, offset } => {
+                let from = &sources[source.index()];
+                let slice = Slice {
+                    read_at: *offset,
+                    write_at: extent.start,
+                    length: extent.length,
+                };
+                let made = copier.copy(&from.file, target, slice, &mut |_| {});
+                made.map_err(|failure| match failure {
+                    copy::Failure::Read(error) => from.unreadable(error),
+                    copy::Failure::Write(error) => Failure::Write(error),
+                    copy::Failure::Ended => from.changed("it is shorter now".to_owned()),
+                })?;
+            }
+        }
+    }
+    sources.iter().try_for_each(Opened::check_untouched)
+}
+
 /// Copies a file and hashes it; without a target, hashes it.
 fn copy_file(
     from: &Path,
@@ -134,6 +167,13 @@ impl<'a> Opened<'a> {
         };
         opened.check_length(opened.before.len())?;
         Ok(opened)
+    }
+
+    fn all(assembled: &'a Assembled) -> Result<Vec<Self>, Failure> {
+        let pieces = assembled.sources.iter();
+        pieces
+            .map(|Piece { path, size }| Self::new(path, *size))
+            .collect()
     }
 
     fn check_length(&self, found: u64) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! Generations and kernels as boot entries.
 
+use std::path::Path;
+
 use bootloaders::pe::{self, PeImage};
 use bootloaders::{Arch, BootEntry, BootFile, EntryId, Line};
 
@@ -128,21 +130,22 @@ fn line(text: &str, whose: &str, what: &'static str) -> Result<Line, Error> {
     })
 }
 
-/// What a kernel runs on, from its own head.
 fn kernel_arch(kernel: &BootFile, sources: &Sources, whose: &str) -> Result<Arch, Error> {
-    let image = sources.image(kernel);
-    if let Some(arch) = image
-        .filter(|image| image.efi_application)
-        .and_then(PeImage::arch)
-    {
-        return Ok(arch);
-    }
-    Err(not_bootable(kernel, image, whose))
+    bootable(&kernel.source, sources.image(kernel), whose)
+}
+
+/// What a kernel runs on, from its own head.
+///
+/// # Errors
+/// When firmware cannot start it.
+pub(crate) fn bootable(path: &Path, image: Option<&PeImage>, whose: &str) -> Result<Arch, Error> {
+    let application = image.filter(|image| image.efi_application);
+    let arch = application.and_then(PeImage::arch);
+    arch.ok_or_else(|| not_bootable(path, image, whose))
 }
 
 /// Why firmware cannot start a kernel; its head is read again for the reason.
-fn not_bootable(kernel: &BootFile, image: Option<&PeImage>, whose: &str) -> Error {
-    let path = &kernel.source;
+fn not_bootable(path: &Path, image: Option<&PeImage>, whose: &str) -> Error {
     let head = match read_head(path) {
         Ok(head) => head,
         Err(source) => {
@@ -163,7 +166,7 @@ fn not_bootable(kernel: &BootFile, image: Option<&PeImage>, whose: &str) -> Erro
     };
     Error::NotBootable {
         whose: whose.to_owned(),
-        path: path.clone(),
+        path: path.into(),
         reason,
         is_linux: pe::is_linux(&head),
     }

@@ -7,14 +7,15 @@ use bootloaders::Arch;
 use tree_manifest::{ByteSize, GenerationId, Role, TreePath};
 
 use crate::document::Refusal;
-use crate::generation::describe;
 use crate::live::install::describe_room;
 use crate::live::space::Use;
 
 mod hint;
 mod signing;
+mod wording;
 
 pub use signing::SigningError;
+use wording::{absence, found_nowhere, searched_places, way_out};
 
 /// Why a tree could not be planned or built.
 #[derive(Debug, thiserror::Error)]
@@ -213,6 +214,33 @@ pub enum Error {
         /// Where it was searched; empty when binaries were given.
         searched: Vec<PathBuf>,
     },
+    /// A Unified Kernel Image or an addon that cannot be.
+    #[error("there can be no such image: {0}")]
+    Uki(bootloaders::Error),
+    /// A file that nothing can be added to.
+    #[error("`{}` cannot be the stub: {reason}", path.display())]
+    NotAStub {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No stub was given and none was found.
+    #[error("there is no `{name}`{}", searched_places(searched))]
+    NoStub {
+        /// Its file name.
+        name: String,
+        /// Where it was searched.
+        searched: Vec<PathBuf>,
+    },
+    /// A description of machines that is none.
+    #[error("hardware IDs `{}`: {reason}", path.display())]
+    Hwids {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Two files want one place; FAT ignores case, so the two may differ in it.
     #[error(
         "tree `{role}`: `{first}` ({first_origin}) and `{second}` ({second_origin}) want one place"
@@ -347,47 +375,4 @@ impl Error {
         }
         self
     }
-}
-
-/// A cause in two words where it has them.
-fn absence(source: &io::Error) -> &'static str {
-    if is_absent(source) {
-        "is missing"
-    } else {
-        "cannot be read"
-    }
-}
-
-fn is_absent(source: &io::Error) -> bool {
-    matches!(
-        source.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
-fn way_out(instead: Option<&[GenerationId]>) -> String {
-    let Some(instead) = instead else {
-        return String::new();
-    };
-    let names: Vec<_> = instead.iter().map(describe).collect();
-    if names.is_empty() {
-        return "; it would not fit without any other generation either".to_owned();
-    }
-    format!("; it fits without {}", names.join(", "))
-}
-
-fn found_nowhere(searched: &[PathBuf]) -> String {
-    if searched.is_empty() {
-        return "nothing to search was given".to_owned();
-    }
-    let places = searched.iter().map(|path| format!("`{}`", path.display()));
-    format!("searched {}", places.collect::<Vec<_>>().join(", "))
-}
-
-fn searched_places(searched: &[PathBuf]) -> String {
-    if searched.is_empty() {
-        return " among the given binaries".to_owned();
-    }
-    let places = searched.iter().map(|path| format!("`{}`", path.display()));
-    format!("; searched {}", places.collect::<Vec<_>>().join(", "))
 }

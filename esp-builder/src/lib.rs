@@ -11,6 +11,7 @@
 //! being an error is a [`Warning`].
 
 pub mod apply;
+pub mod assembled;
 mod content;
 pub mod document;
 pub mod entries;
@@ -29,6 +30,7 @@ pub mod signing;
 pub mod source;
 #[cfg(test)]
 mod testkit;
+pub mod uki;
 mod warning;
 
 pub use error::{Error, SigningError};

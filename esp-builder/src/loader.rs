@@ -88,7 +88,6 @@ fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<
     let name = systemd_boot::binary_name(arch);
     let names = [format!("{name}.signed"), name];
     let of_system = toplevel.map(|toplevel| toplevel.join("systemd").join(BINARIES));
-    let of_host = ["/usr", "/run/current-system/sw"].map(|prefix| Path::new(prefix).join(BINARIES));
     let mut places = Vec::new();
     for path in of_system
         .iter()
@@ -100,14 +99,21 @@ fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<
             path: sources.on_host(&path),
         });
     }
-    for path in of_host
-        .iter()
-        .flat_map(|directory| names.iter().map(|name| directory.join(name)))
-    {
+    for path in of_host(&names) {
         let file = path.is_file().then(|| path.clone());
         places.push(Place { path, file });
     }
     places
+}
+
+/// Where the host may have files of these names, the best place first.
+pub(crate) fn of_host(names: &[String]) -> Vec<PathBuf> {
+    let directories =
+        ["/usr", "/run/current-system/sw"].map(|prefix| Path::new(prefix).join(BINARIES));
+    let places = directories
+        .iter()
+        .flat_map(|directory| names.iter().map(|name| directory.join(name)));
+    places.collect()
 }
 
 /// Looks at a binary, of a package or on an ESP.

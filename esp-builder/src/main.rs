@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use esp_builder::apply::{self, Content};
+use tree_manifest::ByteSize;
 
 mod cli;
 mod failure;
@@ -17,6 +18,7 @@ mod notary;
 mod report;
 mod settings_file;
 
+use cli::uki::UkiArgs;
 use cli::{Cli, Command, Generate};
 use failure::Failure;
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let result = match cli.command.take() {
         Some(Command::Live(command)) => installer::run(command),
         Some(Command::Signing(command)) => notary::run(command),
+        Some(Command::Uki(args)) => make_image(&args).map(|()| ExitCode::SUCCESS),
         None => run(&cli).map(|()| ExitCode::SUCCESS),
     };
     match result {
@@ -86,6 +89,17 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     .and_then(|()| stdout.flush())
     .map_err(Failure::Output)
+}
+
+fn make_image(args: &UkiArgs) -> Result<(), Failure> {
+    let (image, warnings) = esp_builder::uki::assemble(&args.input())?;
+    report::warnings(&warnings);
+    esp_builder::uki::write(&image, &args.output)?;
+    if args.quiet {
+        return Ok(());
+    }
+    let (size, out) = (ByteSize(image.map.length()), args.output.display());
+    writeln!(io::stdout().lock(), "wrote {out}, {size}").map_err(Failure::Output)
 }
 
 fn generate(what: Generate) -> io::Result<()> {

@@ -78,6 +78,13 @@ pub enum Warning {
         /// What the boot loader says of itself.
         loader: String,
     },
+    /// A kernel that does not tell its release, so that its image has no `.uname`.
+    UnknownRelease {
+        /// The kernel.
+        path: PathBuf,
+    },
+    /// An image that menus do not list.
+    NoOsRelease,
     /// A boot loader binary that does not say what it is.
     UnknownLoader {
         /// The binary, as a message names it.
@@ -108,6 +115,19 @@ impl Warning {
             loader: info.clone(),
         };
         unknown.map(warning).collect()
+    }
+
+    fn fmt_of_image(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownRelease { path } => write!(
+                f,
+                "kernel `{}` does not tell its release; --uname does",
+                path.display()
+            ),
+            _ => f.write_str(
+                "boot menus do not list an image without an os-release; --os-release gives one",
+            ),
+        }
     }
 
     /// Warns of a binary that may not be systemd-boot.
@@ -173,6 +193,7 @@ impl fmt::Display for Warning {
             Self::SettingTooNew { key, loader } => {
                 write!(f, "`{key}` in loader.conf is passed over by {loader}")
             }
+            Self::UnknownRelease { .. } | Self::NoOsRelease => self.fmt_of_image(f),
             Self::UnknownLoader { path } => write!(
                 f,
                 "`{path}` has no systemd-boot version in it; it is installed as it is"

@@ -48,5 +48,8 @@ mod in_use;
 /// Keys and signatures, judged by sbsigntool, openssl, efitools and the firmware.
 mod signing;
 
+/// `esp-builder uki`: images and addons beside those of ukify, and booted.
+mod ukis;
+
 /// Both stages, and then the machine.
 mod boots;

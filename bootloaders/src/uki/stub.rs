@@ -4,7 +4,7 @@ use extents::SourceId;
 
 use crate::arch::Arch;
 use crate::error::Error;
-use crate::pe::{Headers, SectionHeader, refuse};
+use crate::pe::{Headers, PeImage, SectionHeader, refuse};
 
 /// `Magic` of the optional header of PE32+.
 const PE32_PLUS: u16 = 0x20b;
@@ -19,6 +19,7 @@ pub struct Stub {
     /// The bytes of the file up to the end of its headers.
     pub(super) head: Vec<u8>,
     pub(super) sbat: Option<Vec<u8>>,
+    info: Option<String>,
     pub(super) source: SourceId,
 }
 
@@ -40,7 +41,9 @@ impl Stub {
             let start = section.pointer as usize;
             file[start..start + section.raw_size as usize].to_vec()
         });
+        let info = PeImage::from(headers.clone()).loader_info(file);
         Ok(Self {
+            info,
             head: file[..headers.length as usize].to_vec(),
             headers,
             sbat,
@@ -52,6 +55,12 @@ impl Stub {
     #[must_use]
     pub fn arch(&self) -> Option<Arch> {
         Arch::from_machine(self.headers.machine)
+    }
+
+    /// What it says of itself, such as `systemd-stub 262`.
+    #[must_use]
+    pub fn info(&self) -> Option<&str> {
+        self.info.as_deref()
     }
 
     /// The bytes of its `.sbat` section.

@@ -129,3 +129,55 @@ fn extras_become_settings() {
     );
     insta::assert_debug_snapshot!(settings.unwrap().extras);
 }
+
+#[test]
+fn flags_of_an_image_are_checked_before_a_file_is_read() {
+    for (arguments, why) in [
+        ("-o x", "--kernel <FILE>"),
+        ("--kernel k", "--output <FILE>"),
+        ("--kernel k --addon -o x", "cannot be used with"),
+        ("--kernel k --arch x64 -o x", "cannot be used with"),
+        ("--addon -o x", "--arch <ARCH>"),
+        ("--kernel k --section .x -o x", "expected NAME:TEXT"),
+        (
+            "--kernel k --section .toolong9:x -o x",
+            "longer than 8 bytes",
+        ),
+        (
+            "--kernel k --profile debug -o x",
+            "expected ID[:TITLE]=CMDLINE",
+        ),
+        ("--kernel k --profile a@b=c -o x", "is no name of a profile"),
+        ("--kernel k --base-profile a:$x -o x", "a title cannot have"),
+    ] {
+        let arguments = ["esp-builder", "uki"]
+            .into_iter()
+            .chain(arguments.split(' '));
+        let error = Cli::try_parse_from(arguments).unwrap_err().to_string();
+        assert!(error.contains(why), "{why}: {error}");
+    }
+}
+
+#[test]
+fn flags_of_an_image_become_its_input() {
+    let profile = "debug:For debugging=a=b c";
+    let arguments = ["esp-builder", "uki", "--kernel=k", "--cmdline=-x", "-oo"];
+    let more = ["--section=.a:b:c", "--section=.b:@f", "--profile", profile];
+    let cli = Cli::try_parse_from(arguments.into_iter().chain(more)).unwrap();
+    let Some(Command::Uki(args)) = cli.command else {
+        panic!("another command");
+    };
+    insta::assert_debug_snapshot!(args.input());
+}
+
+#[test]
+fn help_of_an_image_fits_a_terminal() {
+    let mut command = Cli::command();
+    command.build();
+    let help = command.find_subcommand_mut("uki").unwrap().render_help();
+    let help = help.to_string();
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+}

@@ -1,6 +1,7 @@
 //! What the user can do about each error.
 
-use super::{Error, is_absent};
+use super::Error;
+use super::wording::is_absent;
 
 impl Error {
     /// What the user can do about it.
@@ -64,7 +65,7 @@ impl Error {
             Self::OutputExists { .. } => {
                 "name a new or empty directory; only an earlier result is replaced"
             }
-            _ => return self.later_hint(),
+            _ => return self.later_hint().or_else(|| self.image_hint()),
         })
     }
 
@@ -99,6 +100,20 @@ impl Error {
                 "keep fewer generations: --limit N, or --fit, which leaves out the oldest"
             }
             Self::Signing(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+
+    /// The hints of errors that Unified Kernel Images bring with them.
+    fn image_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Uki(_) => "docs/uki.md lists the sections, and what each may hold",
+            Self::NotAStub { .. } => {
+                "name linux<arch>.efi.stub, for addons addon<arch>.efi.stub, as systemd installs \
+                 it; signatures belong on what is made of it"
+            }
+            Self::NoStub { .. } => "name it: --stub FILE; or the architecture of an addon: --arch",
+            Self::Hwids { .. } => "descriptions are those of systemd's `boot/hwids` directory",
             _ => return None,
         })
     }
