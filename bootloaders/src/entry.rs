@@ -39,6 +39,8 @@ pub struct BootEntry {
     pub cmdline: CommandLine,
     /// A flattened device tree for the kernel.
     pub devicetree: Option<BootFile>,
+    /// What may run beneath the kernel. The entry stands for the kernel alone, too.
+    pub hypervisor: Option<Hypervisor>,
 }
 
 impl BootEntry {
@@ -67,6 +69,15 @@ pub enum EntryId {
     Generation(GenerationId),
     /// A kernel that belongs to no generation; a tree has one at most.
     Kernel,
+}
+
+/// The Xen hypervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hypervisor {
+    /// The EFI application.
+    pub file: BootFile,
+    /// Its own command line; the kernel keeps another.
+    pub cmdline: CommandLine,
 }
 
 /// An initial RAM disk of secrets: made on the machine that boots it, and in no

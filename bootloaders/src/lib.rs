@@ -30,11 +30,12 @@ pub mod pe;
 pub mod spelling;
 pub mod systemd_boot;
 pub mod uki;
+pub mod xen;
 
 pub use arch::Arch;
 pub use boot_counting::EntryFileName;
 pub use cmdline::CommandLine;
-pub use entry::{BootEntry, BootFile, EntryId, Secret, SecretInitrd};
+pub use entry::{BootEntry, BootFile, EntryId, Hypervisor, Secret, SecretInitrd};
 pub use entry_name::{EntryNaming, content_name, entry_name};
 pub use error::Error;
 pub use line::{Line, MachineId};

@@ -44,29 +44,37 @@ pub fn ours(path: &TreePath) -> Option<Ours> {
 
 /// Whether an entry of this name is a generation's, with or without a counter:
 /// `nixos-SHA256.conf`, or
-/// `nixos[-PROFILE]-generation-N[-specialisation-S].conf`.
+/// `nixos[-PROFILE]-generation-N[-specialisation-S].conf`; with `xen` for `nixos`, the
+/// same with a hypervisor beneath.
 #[must_use]
 pub fn is_entry_name(name: &str) -> bool {
     let Some(name) = EntryFileName::parse(name).filter(|name| name.suffix() == ".conf") else {
         return false;
     };
-    let Some(rest) = name.stem().strip_prefix("nixos-") else {
-        return false;
-    };
-    is_of(rest, 64, HEX) || is_generation(rest)
+    let stem = name.stem();
+    let named = ["nixos-", "xen-"].map(|system| stem.strip_prefix(system));
+    let mut rest = named.into_iter().flatten();
+    rest.any(|rest| is_of(rest, 64, HEX) || is_generation(rest))
 }
 
 /// Whether a file of this name in `EFI/nixos` is one that an entry needs: named
 /// after a store path, after 128 bits of its content, or an initial RAM disk with
-/// secrets: nixpkgs' whole one, or ours of nothing else.
+/// secrets: nixpkgs' whole one, or ours of nothing else. Xen has settings named after
+/// their content, and with nixpkgs a program for each generation.
 #[must_use]
 pub fn is_boot_file_name(name: &str) -> bool {
+    if let Some(digest) = name.strip_suffix("-xen.cfg") {
+        return is_of(digest, 32, HEX);
+    }
     let Some((digest, rest)) = name
         .strip_suffix(".efi")
         .and_then(|stem| stem.split_once('-'))
     else {
         return false;
     };
+    if digest == "xen" {
+        return is_generation(rest);
+    }
     let named = is_of(digest, 32, NIX_BASE32) || is_of(digest, 32, HEX);
     named && !rest.is_empty() || is_of(digest, 64, HEX) && matches!(rest, "initrd" | "secrets")
 }
@@ -119,6 +127,10 @@ mod tests {
         for (path, what) in [
             ("loader/entries/nixos-WHOLE.conf", Ours::Entry),
             ("loader/entries/nixos-WHOLE+3.conf", Ours::Entry),
+            ("loader/entries/xen-WHOLE.conf", Ours::Entry),
+            ("loader/entries/xen-generation-3.conf", Ours::Entry),
+            ("EFI/nixos/HALF-xen.cfg", Ours::BootFile),
+            ("efi/nixos/xen-generation-3.efi", Ours::BootFile),
             ("loader/entries/nixos-WHOLE+02-01.conf", Ours::Entry),
             ("LOADER/Entries/nixos-WHOLE.conf", Ours::Entry),
             ("loader/entries/nixos-generation-1.conf", Ours::Entry),
@@ -188,6 +200,10 @@ mod tests {
             "EFI/nixos/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeg-linux.efi",
             "EFI/nixos/WHOLE-bzImage.efi",
             "EFI/nixos/WHOLE-initrd2.efi",
+            "EFI/nixos/xen-4.17.efi",
+            "EFI/nixos/xen.cfg",
+            "EFI/nixos/WHOLE-xen.cfg",
+            "loader/entries/xen-4.17.conf",
             "EFI/nixos/sub/STORE-linux.efi",
             "EFI/nixos/.extra-files",
             "EFI/Linux/STORE-linux.efi",

@@ -76,6 +76,15 @@ pub fn name_entry(naming: EntryNaming, id: &EntryId, text: &str) -> EntryFileNam
     })
 }
 
+/// The file name of the entry that starts a hypervisor before the kernel, without a
+/// boot counter: as [`name_entry`], with `xen` for `nixos`.
+#[must_use]
+pub fn name_xen_entry(naming: EntryNaming, id: &EntryId, text: &str) -> EntryFileName {
+    let name = name_entry(naming, id, text);
+    let rest = name.stem().strip_prefix("nixos").unwrap_or(name.stem());
+    EntryFileName::uncounted(&format!("xen{rest}"))
+}
+
 /// Where an entry of this name lies on its partition.
 #[must_use]
 pub fn entry_file_path(name: &EntryFileName) -> TreePath {

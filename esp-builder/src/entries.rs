@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bootloaders::pe::{self, PeImage};
-use bootloaders::{Arch, BootEntry, BootFile, EntryId, Line};
+use bootloaders::{Arch, BootEntry, BootFile, EntryId, Hypervisor, Line};
 
 use crate::error::Error;
 use crate::generation::{Generation, GenerationSet, describe};
@@ -58,6 +58,7 @@ pub fn of_kernel(input: &KernelInput, sources: &mut Sources) -> Result<BootEntry
         extra_initrds: Vec::new(),
         cmdline: input.cmdline.clone(),
         devicetree: None,
+        hypervisor: None,
         kernel,
     })
 }
@@ -82,6 +83,13 @@ fn of_generation(
         path.map(|path| sources.document_file(path, need(what)))
             .transpose()
     };
+    let hypervisor = match &system.xen {
+        Some(xen) => optional(xen.efi.as_ref(), "hypervisor")?.map(|file| Hypervisor {
+            file,
+            cmdline: xen.cmdline.clone(),
+        }),
+        None => None,
+    };
     Ok(BootEntry {
         id: EntryId::Generation(generation.id.clone()),
         title: title(generation, settings, &whose)?,
@@ -99,6 +107,7 @@ fn of_generation(
         extra_initrds: system.extra_initrds.clone(),
         cmdline: system.cmdline.clone(),
         devicetree: optional(system.devicetree.as_ref(), "device tree")?,
+        hypervisor,
     })
 }
 

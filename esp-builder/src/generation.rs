@@ -155,11 +155,12 @@ impl GenerationSet {
     fn warnings(&self) -> impl Iterator<Item = Warning> {
         self.0.iter().flat_map(|generation| {
             let whose = || describe(&generation.id);
+            let xen = generation.system.xen.as_ref();
             let nested = generation.system.has_nested_specialisations;
-            let xen = generation.system.xen.is_some();
+            let plain = xen.is_some_and(|xen| xen.efi.is_none());
             [
                 nested.then(|| Warning::NestedSpecialisations { whose: whose() }),
-                xen.then(|| Warning::Xen { whose: whose() }),
+                plain.then(|| Warning::Xen { whose: whose() }),
             ]
             .into_iter()
             .flatten()

@@ -87,6 +87,7 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         }
     };
     warnings.extend(entries.iter().filter_map(Warning::of_command_line));
+    warnings.extend(entries.iter().filter_map(Warning::of_hypervisor));
     let arches = entries.iter().map(|entry| entry.arch).collect();
     let loaders = loader::find(settings, &sources, &arches, toplevel.as_deref())?;
     for loader in &loaders {

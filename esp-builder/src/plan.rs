@@ -19,6 +19,8 @@ use crate::live::known;
 use crate::loader::LoaderBinary;
 use crate::settings::Settings;
 
+mod xen;
+
 /// Who a boot loader's own files are for, in messages.
 const LOADER: &str = "systemd-boot";
 
@@ -125,6 +127,12 @@ pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
             .filter(|_| entry.generation().is_some());
         let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
         plan.add_entry(&boot, entry, &name, text)?;
+        if let Some(hypervisor) = &entry.hypervisor {
+            let name = plan.add_xen(&boot, entry, hypervisor, input.settings)?;
+            if index == input.default {
+                default = Some(name.id());
+            }
+        }
     }
     plan.add_text(
         &Role::esp(),

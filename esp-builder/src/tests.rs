@@ -13,7 +13,7 @@ use crate::apply::{Content, apply, check_output};
 use crate::plan::{Recipe, TreePlan};
 use crate::settings::{GenerationInput, Input, KernelInput, NumberedPath};
 use crate::testkit::{AA64, Kit, X64, describe_error, document, pe, with, with_extension};
-use crate::{Settings, plan};
+use crate::{Settings, Warning, plan};
 
 fn quiet(_: u64) {}
 
@@ -410,4 +410,21 @@ fn list(directory: &Path) -> Vec<String> {
 fn leftovers(kit: &Kit) -> Vec<String> {
     let hidden = |name: &String| name.starts_with('.');
     list(kit.root()).into_iter().filter(hidden).collect()
+}
+
+#[test]
+fn a_system_with_xen_has_an_entry_more() {
+    let kit = Kit::new();
+    kit.write("nix/store/x1-xen-4.20/boot/xen.efi", pe(X64, "xen"));
+    let xen = json!({ "efiPath": "/nix/store/x1-xen-4.20/boot/xen.efi", "params": ["ucode=scan"] });
+    let documents = [with_extension("org.xenproject.bootspec.v2", xen)];
+    let planned = plan(&kit.settings(&documents)).unwrap();
+    insta::assert_snapshot!(dump(&kit, &planned.plan));
+    assert_eq!(planned.warnings, []);
+
+    let plain = json!({ "multibootPath": "/nix/store/x1-xen-4.20/boot/xen" });
+    let documents = [with_extension("org.xenproject.bootspec.v2", plain)];
+    let planned = plan(&kit.settings(&documents)).unwrap();
+    let whose = "generation 1".to_owned();
+    assert_eq!(planned.warnings, [Warning::Xen { whose }]);
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::loader_version::LoaderVersion;
-use bootloaders::{Arch, BootEntry, systemd_boot};
+use bootloaders::{Arch, BootEntry, systemd_boot, xen};
 
 use crate::generation::describe_entry;
 use crate::loader::LoaderBinary;
@@ -57,8 +57,13 @@ pub enum Warning {
         /// The generation, as a message names it.
         whose: String,
     },
-    /// The entry starts the kernel without its hypervisor.
+    /// The hypervisor is there in no form that UEFI starts.
     Xen {
+        /// The generation, as a message names it.
+        whose: String,
+    },
+    /// The hypervisor hands one initial RAM disk to the kernel, and the entry has more.
+    XenInitrds {
         /// The generation, as a message names it.
         whose: String,
     },
@@ -100,6 +105,14 @@ impl Warning {
             whose: describe_entry(entry),
             length,
             arch: entry.arch,
+        })
+    }
+
+    /// Warns of initial RAM disks that a hypervisor leaves out.
+    pub(crate) fn of_hypervisor(entry: &BootEntry) -> Option<Self> {
+        let is_short = entry.hypervisor.is_some() && entry.initrd_paths().count() > xen::INITRDS;
+        is_short.then(|| Self::XenInitrds {
+            whose: describe_entry(entry),
         })
     }
 
@@ -149,17 +162,11 @@ impl fmt::Display for Warning {
                 whose,
                 reason,
                 are_kept,
-            } => {
-                let outcome = if *are_kept {
-                    "those of an earlier run are kept"
-                } else {
-                    "its entry boots without them"
-                };
-                write!(
-                    f,
-                    "{whose}: no initrd secrets were made ({reason}); {outcome}"
-                )
-            }
+            } => write!(
+                f,
+                "{whose}: no initrd secrets were made ({reason}); {}",
+                outcome(*are_kept)
+            ),
             Self::ReadableSecrets { path } => write!(
                 f,
                 "everybody can read the initrd secrets on `{}`: mount it with umask=0077",
@@ -179,7 +186,12 @@ impl fmt::Display for Warning {
             }
             Self::Xen { whose } => write!(
                 f,
-                "{whose}: its entry starts Linux without the Xen hypervisor"
+                "{whose}: its entry starts Linux without Xen, which has no `efiPath`"
+            ),
+            Self::XenInitrds { whose } => write!(
+                f,
+                "{whose}: under Xen it boots with its first initrd alone, without secrets and \
+                 others"
             ),
             Self::LongCommandLine {
                 whose,
@@ -199,5 +211,14 @@ impl fmt::Display for Warning {
                 "`{path}` has no systemd-boot version in it; it is installed as it is"
             ),
         }
+    }
+}
+
+/// What becomes of secrets that could not be made.
+fn outcome(are_kept: bool) -> &'static str {
+    if are_kept {
+        "those of an earlier run are kept"
+    } else {
+        "its entry boots without them"
     }
 }

@@ -1,12 +1,18 @@
 use std::fs;
 
-use integration_tests::{BootOptions, GuestReport, boot, lab};
+use integration_tests::{BootOptions, GuestReport, boot, boot_until, lab};
 
 use crate::kit::{Kit, esp};
 use crate::system::real_document;
 
 /// Builds a tree from `--bootspec` arguments, composes it and boots the image.
 fn boot_system(kit: &Kit, arguments: &[&str], image: &str, options: &BootOptions) -> GuestReport {
+    compose_system(kit, arguments, image);
+    boot(&kit.image(), options)
+}
+
+/// Builds a tree from `--bootspec` arguments and composes it.
+fn compose_system(kit: &Kit, arguments: &[&str], image: &str) {
     let loader = lab::systemd_boot();
     kit.esp_builder()
         .args(arguments)
@@ -21,7 +27,6 @@ fn boot_system(kit: &Kit, arguments: &[&str], image: &str, options: &BootOptions
     }
     kit.describe(image, &partitions);
     kit.compose().args(["-q", "image.toml"]).ok();
-    boot(&kit.image(), options)
 }
 
 #[test]
@@ -112,4 +117,31 @@ fn an_entry_that_fails_three_times_gives_way_to_the_one_before() {
     }
     let oldest = Some("nixos-generation-1.conf");
     assert_eq!(report.efi("LoaderEntrySelected"), oldest);
+}
+
+#[test]
+fn xen_finds_its_settings_and_starts_the_kernel() {
+    let kit = Kit::empty();
+    let mut document = real_document("one");
+    document["org.nixos.specialisation.v1"] = serde_json::json!({});
+    document["org.xenproject.bootspec.v2"] = serde_json::json!({
+        "efiPath": lab::xen(),
+        "params": ["console=com1", "com1=115200,8n1", "loglvl=all", "noreboot"],
+    });
+    kit.write("boot.json", document.to_string());
+    compose_system(&kit, &["--bootspec", "boot.json"], "");
+    // The kernel of the tests is not built to be the first domain: that Xen starts it
+    // is as far as it comes.
+    let serial = boot_until(&kit.image(), &BootOptions::default(), "Scrubbing Free RAM");
+    assert!(
+        serial.contains("Command line: console=com1 com1=115200,8n1"),
+        "{serial}"
+    );
+    for fact in [
+        "*** Building a PV Dom0 ***",
+        "Xen  kernel: 64-bit",
+        "Init. ramdisk: ",
+    ] {
+        assert!(serial.contains(fact), "{fact}: {serial}");
+    }
 }

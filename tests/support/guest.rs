@@ -137,6 +137,21 @@ fn boot_with<A: AsRef<OsStr>>(image: &Path, arguments: &[A]) -> GuestReport {
     }
 }
 
+/// Boots a raw disk image until its serial port says a text, and returns all that it
+/// said; panics when it does not say it in time. For guests without a report.
+#[must_use]
+pub fn boot_until(image: &Path, options: &BootOptions, text: &str) -> String {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let log = folder.path().join("serial.log");
+    let peer = Peer::host(lab::script("boot")).arg(image).arg("--log");
+    peer.arg(&log)
+        .args(["--until", text])
+        .args(arguments(options))
+        .ok();
+    let serial = fs::read(&log).unwrap_or_default();
+    String::from_utf8_lossy(&serial).into_owned()
+}
+
 /// Runs a script of a FAT partition of a raw disk image (`vda1/run.sh`), and reports
 /// what it says. Nothing is booted from the image: the guest's kernel and `initrd`
 /// start beside it. What the script writes reaches the image. Panics when it fails.

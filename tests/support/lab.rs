@@ -95,6 +95,12 @@ pub fn guest_initrd() -> PathBuf {
     folder.path().join("initrd")
 }
 
+/// The Xen hypervisor as an EFI application.
+#[must_use]
+pub fn xen() -> PathBuf {
+    present(cache().join("xen.efi"))
+}
+
 /// As [`guest_initrd`], with programs of this machine in the guest's `/bin`, written
 /// to a file.
 pub fn guest_initrd_with(programs: &[&Path], out: &Path) {

@@ -1,8 +1,7 @@
 //! `org.xenproject.bootspec.v2`: the Xen hypervisor, which NixOS starts before the
 //! kernel of some systems.
 //!
-//! Written by the NixOS module `virtualisation.xen`. No boot loader's files are made
-//! of it here yet.
+//! Written by the NixOS module `virtualisation.xen`.
 
 use std::path::PathBuf;
 

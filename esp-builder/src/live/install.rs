@@ -200,6 +200,7 @@ fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, kn
         .and_then(|path| esp?.file(&path))
         .and_then(|found| found.text.as_deref());
     let current: BTreeSet<String> = conf.into_iter().flat_map(defaults).collect();
+    let state = &known.state;
     for (role, inventory) in inventories {
         let entries = inventory.files().filter(|found| {
             is_below(&found.path, "LOADER/ENTRIES/") && has_extension(&found.path, "conf")
@@ -209,13 +210,11 @@ fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, kn
             // An entry that is being tried is protected; one that failed is not.
             let is_tried = counter.is_some_and(|left| left > 0);
             if policy.booted.contains(&fat::fold(&id)) || is_tried {
-                known
-                    .protected
-                    .extend(entry_and_content(role, found, inventory));
+                let needed = entry_and_content(role, found, inventory, state);
+                known.protected.extend(needed);
             } else if current.contains(&id) {
-                known
-                    .current
-                    .extend(entry_and_content(role, found, inventory));
+                let needed = entry_and_content(role, found, inventory, state);
+                known.current.extend(needed);
             }
         }
     }

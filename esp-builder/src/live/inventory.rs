@@ -124,10 +124,12 @@ fn place(below: Option<&TreePath>, name: &std::ffi::OsStr) -> Option<TreePath> {
     TreePath::new(path).ok()
 }
 
-/// Whether a file is one whose text decides something: entries and settings. `fold` is
+/// Whether a file is one whose text decides something: entries and settings, also
+/// those of Xen. `fold` is
 /// its path as FAT compares it.
 fn is_text(path: &TreePath, fold: &str) -> bool {
     fold.starts_with("LOADER/") && (has_extension(path, "conf") || has_extension(path, "srel"))
+        || fold.starts_with("EFI/NIXOS/") && has_extension(path, "cfg")
 }
 
 /// Whether a path lies in a directory, named in upper case and with a `/`.

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bootloaders::bls::Outline;
-use tree_manifest::{Entry, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath};
+use tree_manifest::{Entry, Kind, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath};
 
 use super::changes::{Action, Change, Known, Place, recorded};
 use super::execute::Mounts;
@@ -150,15 +150,36 @@ pub fn digest_of(path: &Path) -> Result<Sha256, Error> {
     Ok(digest)
 }
 
-/// An entry file and all that it refers to, on one partition, as it is spelled there.
+/// An entry file and all that it refers to, on one partition, as it is spelled there;
+/// and what was written down for its generation, which may be settings that it names in
+/// a language of their own.
 #[must_use]
-pub fn entry_and_content(role: &Role, found: &Found, inventory: &Inventory) -> BTreeSet<Place> {
+pub fn entry_and_content(
+    role: &Role,
+    found: &Found,
+    inventory: &Inventory,
+    state: &Manifest,
+) -> BTreeSet<Place> {
     let outline = found.text.as_deref().map(Outline::of).unwrap_or_default();
     let needed = outline.files.iter().filter_map(|path| inventory.file(path));
     let places = needed.chain([found]);
-    places
+    let mut places: BTreeSet<Place> = places
         .map(|found| (role.clone(), found.path.clone()))
-        .collect()
+        .collect();
+    let place = (role.clone(), found.path.clone());
+    let whose = |file: &tree_manifest::File| file.provenance.clone().map(|why| why.generations);
+    let generations = recorded(state, &place).and_then(whose).unwrap_or_default();
+    let is_for_one = |why: &Provenance| {
+        why.kind != Kind::Entry && why.generations.iter().any(|id| generations.contains(id))
+    };
+    for (role, tree) in state.trees.iter().filter(|_| !generations.is_empty()) {
+        let needed = tree.iter().filter(|(_, entry)| match entry {
+            Entry::File(file) => file.provenance.as_ref().is_some_and(is_for_one),
+            _ => false,
+        });
+        places.extend(needed.map(|(path, _)| (role.clone(), path.clone())));
+    }
+    places
 }
 
 /// The state of a run: of the plan as it will be, and of what was. Its texts are empty

@@ -805,3 +805,38 @@ fn a_repair_keeps_what_it_cannot_restore() {
     install(&plan, root.path(), &policy);
     assert_eq!(fs::read(secrets.1.on(root.path())).unwrap(), b"cut");
 }
+
+#[test]
+fn what_a_booted_entry_names_in_its_settings_stays() {
+    let kit = kit();
+    kit.write(
+        "nix/store/x1-xen/xen.efi",
+        crate::testkit::pe(crate::testkit::X64, "xen"),
+    );
+    let mut document = with("kernel", json!("/nix/store/k1-linux/bzImage"));
+    let xen = json!({ "efiPath": "/nix/store/x1-xen/xen.efi" });
+    document["org.xenproject.bootspec.v2"] = xen;
+    let root = memory();
+    let old = plan(&kit.settings(&[document])).unwrap().plan;
+    install(&old, root.path(), &policy(&kit, &[]));
+    let again = prepare(
+        &old,
+        &mounts(root.path()),
+        &policy(&kit, &[]),
+        &mut SourceDigests::default(),
+    );
+    assert_eq!(again.unwrap().steps, []);
+    let before = files(root.path());
+    let booted = ["xen-generation-1.conf"];
+    install(&plan_of(&kit, &[2]), root.path(), &policy(&kit, &booted));
+    let after = files(root.path());
+    let mut gone: Vec<_> = before
+        .keys()
+        .filter(|path| !after.contains_key(*path))
+        .collect();
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert_eq!(
+        gone.pop().unwrap(),
+        "loader/entries/nixos-generation-1.conf"
+    );
+}
