@@ -97,24 +97,6 @@ pub fn boot(image: &Path, options: &BootOptions) -> GuestReport {
     boot_with(image, &arguments(options))
 }
 
-/// Boots an image that must not start: runs until `timeout` and returns what was written
-/// to the serial port. Panics when a guest reports after all.
-#[must_use]
-pub fn boot_in_vain(image: &Path, options: &BootOptions) -> String {
-    let folder = tempfile::tempdir().expect("the temporary folder can be written");
-    let log = folder.path().join("serial.log");
-    let script = Peer::host(lab::script("boot")).arg(image).arg("--log");
-    let output = script.arg(&log).args(arguments(options)).run();
-    let serial = fs::read(&log).unwrap_or_default();
-    let serial = String::from_utf8_lossy(&serial).into_owned();
-    assert!(
-        !output.status.success() && GuestReport::parse(&serial).is_none(),
-        "`{}` booted\n{serial}",
-        image.display()
-    );
-    serial
-}
-
 fn boot_with<A: AsRef<OsStr>>(image: &Path, arguments: &[A]) -> GuestReport {
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
     let log = folder.path().join("serial.log");
