@@ -38,7 +38,8 @@ The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
 beside it, which compose turns into a disk image.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit,
-`verify` found damage or `signatures` found none of those wanted.";
+`diff` found a difference, `verify` found damage or `signatures` found none of
+those wanted.";
 
 /// Lays out EFI System Partition trees from bootspec documents
 #[derive(Debug, Parser)]

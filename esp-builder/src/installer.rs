@@ -12,6 +12,7 @@ use tree_manifest::Role;
 use crate::cli::live::{LiveCommand, PartitionArgs};
 use crate::failure::Failure;
 use crate::report;
+use install::Goal;
 
 mod firmware;
 mod install;
@@ -23,8 +24,9 @@ pub(crate) const DIFFERENT: u8 = 3;
 /// Runs one of the commands.
 pub(crate) fn run(command: LiveCommand) -> Result<ExitCode, Failure> {
     match command {
-        LiveCommand::Install(args) => install::run(&args, false),
-        LiveCommand::Plan(args) => install::run(&args, true),
+        LiveCommand::Install(args) => install::run(&args, Goal::Install),
+        LiveCommand::Plan(args) => install::run(&args, Goal::Plan),
+        LiveCommand::Diff(args) => install::run(&args, Goal::Diff),
         LiveCommand::Verify(args) => upkeep::verify(&args),
         LiveCommand::Repair(args) => upkeep::repair(&args),
         LiveCommand::Explain { path, partition } => upkeep::explain(&path, &partition),

@@ -7,12 +7,13 @@
 //! inventory ┘
 //! ```
 //!
-//! [`changes`], [`space`] and [`steps`] are pure; [`inventory`], [`known`] and
+//! [`changes`], [`space`], [`steps`] and [`diff`] are pure; [`inventory`], [`known`] and
 //! [`execute`] look and write, as do [`random_seed`] and, for firmware's menu,
 //! [`partition`] and [`efivars`].
 
 pub mod booted;
 pub mod changes;
+pub mod diff;
 pub mod efivars;
 pub mod execute;
 pub mod fit;

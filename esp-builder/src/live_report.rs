@@ -13,6 +13,10 @@ use esp_builder::live::verify::{Explanation, Finding};
 use serde_json::{Value, json};
 use tree_manifest::{ByteSize, TreePath};
 
+mod differences;
+
+pub(crate) use differences::differences;
+
 /// The changes of every target, the room they take, and what firmware is told.
 pub(crate) fn installations(
     targets: &[Mounts],
@@ -25,22 +29,28 @@ pub(crate) fn installations(
         let targets: Vec<Value> = pairs()
             .map(|(mounts, installation)| json_of(mounts, installation))
             .collect();
-        let variables: Vec<Value> = firmware
-            .iter()
-            .map(|change| json!({ "name": change.name, "action": verb_of(change) }))
-            .collect();
+        let variables = json_of_firmware(firmware);
         return format!(
             "{}\n",
             json!({ "targets": targets, "variables": variables })
         );
     }
-    let mut text: String = pairs()
-        .map(|(mounts, installation)| text_of(mounts, installation))
-        .collect();
-    if !firmware.is_empty() {
+    let text = pairs().map(|(mounts, installation)| text_of(mounts, installation));
+    text.collect::<String>() + &text_of_firmware(firmware)
+}
+
+fn json_of_firmware(changes: &[VariableChange]) -> Value {
+    let json_of =
+        |change: &VariableChange| json!({ "name": change.name, "action": verb_of(change) });
+    changes.iter().map(json_of).collect()
+}
+
+fn text_of_firmware(changes: &[VariableChange]) -> String {
+    let mut text = String::new();
+    if !changes.is_empty() {
         text.push_str("firmware\n");
     }
-    for change in firmware {
+    for change in changes {
         let size = ByteSize(change.value.len() as u64);
         let _ = writeln!(text, "  {:<8} {size:>11}  {}", verb_of(change), change.name);
     }

@@ -1,7 +1,8 @@
 //! The `esp-builder` program.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit,
-//! `verify` found damage or `signatures` found none of those wanted.
+//! `diff` found a difference, `verify` found damage or `signatures` found none of those
+//! wanted.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -42,7 +42,7 @@ fn live(kit: &Kit, command: &str) -> Peer {
         .esp_builder()
         .args([command, "--esp", "esp", "--no-mount-check"]);
     match command {
-        "install" | "plan" => peer
+        "install" | "plan" | "diff" => peer
             .args(["--root", ".", "--systemd-boot", "systemd-bootx64.efi"])
             .args(["--no-variables", "--efivars", "efivars"]),
         _ => peer,
@@ -78,6 +78,39 @@ fn an_update_is_shown_made_and_looked_after() {
     said += &without_room(&again.ok());
     insta::assert_snapshot!(said);
     assert!(kit.path("esp/EFI/Microsoft/Boot/bootmgfw.efi").exists());
+}
+
+#[test]
+fn differences_are_shown_line_by_line() {
+    let kit = with_profile(2);
+    let diff = |arguments: &[&str], code| {
+        let output = live(&kit, "diff").args(arguments).run();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = diff(&["--limit", "1", &toplevel(2)], 3);
+    assert!(first.starts_with("esp esp\nadded    EFI/BOOT/"), "{first}");
+    assert!(!kit.path("esp/loader").exists(), "diff writes");
+    live(&kit, "install").arg(toplevel(1)).ok();
+    assert_eq!(diff(&[&toplevel(1)], 0), "");
+    let same = r#"{"targets":[{"differences":[],"mounts":["esp"]}],"variables":[]}"#;
+    assert_eq!(diff(&["--json", &toplevel(1)], 0).trim_end(), same);
+
+    // Somebody edits a text and cuts a kernel; another generation is to start.
+    let entry = kit.path("esp/loader/entries/nixos-generation-2.conf");
+    let text = fs::read_to_string(&entry).unwrap();
+    fs::write(&entry, text.trim_end().replace("quiet", "\x1b[8m")).unwrap();
+    kit.write(
+        &format!("esp/EFI/nixos/{:032}-linux-bzImage.efi", 2),
+        b"cut",
+    );
+    let arguments = ["--limit", "1", &toplevel(2)];
+    let mut said = diff(&arguments, 3);
+    said += &diff(&[&["--json"], &arguments[..]].concat(), 3);
+    insta::assert_snapshot!(said);
+    assert_eq!(diff(&[&["--quiet"], &arguments[..]].concat(), 3), "");
+    live(&kit, "install").args(arguments).ok();
+    assert_eq!(diff(&arguments, 0), "");
 }
 
 #[test]

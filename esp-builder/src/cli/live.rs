@@ -13,6 +13,8 @@ pub(crate) enum LiveCommand {
     Install(InstallArgs),
     /// Show what `install` would do, and whether it fits
     Plan(InstallArgs),
+    /// Show which files `install` would change, and which lines of texts
+    Diff(InstallArgs),
     /// Compare a partition with what was written down of it
     Verify(PartitionArgs),
     /// Restore damaged and missing files from their sources

@@ -1,11 +1,11 @@
-//! `install` and `plan`: from flags to what is on the partitions.
+//! `install`, `plan` and `diff`: from flags to what is on the partitions.
 #![expect(clippy::disallowed_methods, reason = "installing looks and writes")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bootloaders::boot_order::Rank;
+use bootloaders::boot_order::{Rank, VariableChange};
 use bootloaders::loader_version::{LoaderUpdate, LoaderVersion, update};
 use bootloaders::{ownership, systemd_boot};
 use esp_builder::live::changes::Place;
@@ -13,7 +13,7 @@ use esp_builder::live::execute::Mounts;
 use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
 use esp_builder::live::known::SourceDigests;
-use esp_builder::live::{booted, random_seed};
+use esp_builder::live::{booted, diff, random_seed};
 use esp_builder::loader::{self, LoaderBinary};
 use esp_builder::settings::InitrdSecrets;
 use esp_builder::source::Sources;
@@ -26,9 +26,21 @@ use crate::failure::Failure;
 use crate::live_report as say;
 use crate::report;
 
-/// `install`, and `plan`, which only shows what it would do.
-pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failure> {
-    let (dry_run, quiet) = (args.choices.dry_run || only_plan, args.choices.quiet);
+/// What an installation is prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// To be made.
+    Install,
+    /// To be shown, with the room it takes.
+    Plan,
+    /// To be compared with what is there.
+    Diff,
+}
+
+/// `install`, and `plan` and `diff`, which only show what it would do.
+pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
+    let dry_run = args.choices.dry_run || goal != Goal::Install;
+    let (quiet, json) = (args.choices.quiet, args.partition.json);
     let reinstall = args.reinstall || wants_reinstall();
     let targets = targets(&args.partition)?;
     let settings = settings(args, &targets)?;
@@ -45,25 +57,56 @@ pub(super) fn run(args: &InstallArgs, only_plan: bool) -> Result<ExitCode, Failu
         let found = firmware::changes(&args.efivars, &targets, &planned.loaders, rank);
         unless_graceful(found, args.graceful || dry_run)?
     };
-    if !quiet || args.partition.json {
-        let text = say::installations(&targets, &installations, &firmware, args.partition.json);
-        print(&text)?;
+    if goal == Goal::Diff {
+        return differences(&targets, &installations, &firmware, args);
+    }
+    if !quiet || json {
+        print(&say::installations(
+            &targets,
+            &installations,
+            &firmware,
+            json,
+        ))?;
     }
     if let Err(error) = fits {
         report::failure(&error.into());
-        return Ok(ExitCode::from(if only_plan { DIFFERENT } else { 1 }));
+        return Ok(ExitCode::from(if goal == Goal::Plan {
+            DIFFERENT
+        } else {
+            1
+        }));
     }
     if dry_run {
         return Ok(ExitCode::SUCCESS);
     }
     for (mounts, installation) in targets.iter().zip(&installations) {
-        make(mounts, installation, quiet || args.partition.json)?;
+        make(mounts, installation, quiet || json)?;
     }
     if args.random_seed == RandomSeed::Auto && settings.root.is_none() {
         write_seeds(&targets);
     }
     unless_graceful(firmware::write(&args.efivars, &firmware), args.graceful)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what differs, and says whether anything does.
+fn differences(
+    targets: &[Mounts],
+    installations: &[Installation],
+    firmware: &[VariableChange],
+    args: &InstallArgs,
+) -> Result<ExitCode, Failure> {
+    let found: Vec<_> = installations.iter().map(diff::diff).collect();
+    if !args.choices.quiet || args.partition.json {
+        let text = say::differences(targets, &found, firmware, args.partition.json);
+        print(&text)?;
+    }
+    let is_same = firmware.is_empty() && found.iter().all(Vec::is_empty);
+    Ok(if is_same {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DIFFERENT)
+    })
 }
 
 /// What would be made of each target, and whether there is room for it.

@@ -48,6 +48,8 @@ impl std::fmt::Debug for Policy<'_> {
 pub struct Installation {
     /// What becomes of every file that is ours or planned.
     pub changes: Vec<Change>,
+    /// What is on each partition now.
+    pub inventories: BTreeMap<Role, Inventory>,
     /// In which order.
     pub order: Order,
     /// What it needs of each partition.
@@ -125,6 +127,7 @@ pub fn prepare(
     *sources = known.sources;
     Ok(Installation {
         changes,
+        inventories,
         order,
         uses,
         steps,
