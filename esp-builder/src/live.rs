@@ -11,6 +11,7 @@
 //! [`execute`] look and write, as do [`random_seed`] and, for firmware's menu,
 //! [`partition`] and [`efivars`].
 
+pub mod boot_loaders;
 pub mod booted;
 pub mod changes;
 pub mod diff;

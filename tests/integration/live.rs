@@ -177,6 +177,46 @@ fn the_oldest_generations_are_left_out_where_there_is_no_room() {
     assert!(said.contains("without any other generation"), "{said}");
 }
 
+/// What `bootctl update` leaves and `bootctl install` replaces, so do we.
+#[test]
+fn what_somebody_else_put_there_stays_or_is_warned_of() {
+    let kit = with_profile(1);
+    let esp = format!("--esp-path={}", kit.path("esp").display());
+    let bootctl = |verb: &str| {
+        let peer = Peer::sid("bootctl").env("SYSTEMD_RELAX_ESP_CHECKS", "1");
+        let peer = peer.dir(kit.root()).args([&esp, "--no-variables", verb]);
+        peer.run().status.success()
+    };
+    assert!(bootctl("install"));
+    let other = TinyPe::new(Machine::X86_64, 3000).bytes();
+    let fallback = "esp/EFI/BOOT/BOOTX64.EFI";
+    let is_other = || fs::read(kit.path(fallback)).unwrap() == other;
+    kit.write(fallback, &other);
+    assert!(!bootctl("update") && is_other(), "bootctl's own opinion");
+    kit.write("esp/note.txt", "a user's");
+    let install = || {
+        let extra = ["--extra-file", "note.txt=boot.json"];
+        live(&kit, "install").args(extra).arg(toplevel(1))
+    };
+    let warnings = |peer: Peer| {
+        let output = peer.run();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let mut said = warnings(install());
+    assert!(is_other(), "the other boot loader is gone");
+    said += "# again\n";
+    said += &warnings(install());
+    said += "# --reinstall\n";
+    said += &warnings(install().arg("--reinstall"));
+    assert!(!is_other(), "the other boot loader stays");
+    said += "# again\n";
+    said += &warnings(install());
+    insta::assert_snapshot!(said);
+    kit.write(fallback, &other);
+    assert!(bootctl("install") && !is_other(), "bootctl's own opinion");
+}
+
 #[test]
 fn bootctl_agrees_with_what_was_installed() {
     let kit = with_profile(3);

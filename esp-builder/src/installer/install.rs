@@ -6,19 +6,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bootloaders::boot_order::{Rank, VariableChange};
-use bootloaders::loader_version::{LoaderUpdate, LoaderVersion, update};
-use bootloaders::{ownership, systemd_boot};
+use bootloaders::ownership;
+use esp_builder::live::boot_loaders::{self, Standing};
 use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
 use esp_builder::live::known::SourceDigests;
 use esp_builder::live::{booted, diff, random_seed};
-use esp_builder::loader::{self, LoaderBinary};
 use esp_builder::settings::InitrdSecrets;
 use esp_builder::source::Sources;
 use esp_builder::{Error, Planned, Settings, generation};
-use tree_manifest::{Role, TreePath};
+use tree_manifest::Role;
 
 use super::{DIFFERENT, firmware, locks, make, print, targets};
 use crate::cli::live::{InstallArgs, RandomSeed};
@@ -49,6 +48,7 @@ pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
     report::warnings(&planned.warnings);
     let prepared = prepare(args, &targets, &settings, &planned, reinstall)?;
     let (installations, fits) = (prepared.installations, prepared.fits);
+    warn_of_foreign(&targets, &installations);
     let rank = if reinstall { Rank::First } else { Rank::Any };
     // Asked before the first write: what cannot be done is better known early.
     let firmware = if args.no_variables || settings.root.is_some() {
@@ -126,18 +126,20 @@ fn prepare(
 ) -> Result<Prepared, Failure> {
     let booted = booted::booted(&args.efivars);
     let store_dir = store_on_host(settings)?;
-    let target = |mounts| Target {
-        mounts,
-        policy: Policy {
-            store_dir: &store_dir,
-            booted: booted.clone(),
-            settled: settled(planned, mounts, reinstall),
-            kept: BTreeSet::new(),
-            order: None,
-            is_ours: &|path| ownership::ours(path).is_some(),
-        },
+    let target = |mounts| -> Result<Target<'_>, Failure> {
+        Ok(Target {
+            mounts,
+            policy: Policy {
+                store_dir: &store_dir,
+                booted: booted.clone(),
+                settled: settled(planned, mounts, reinstall)?,
+                kept: BTreeSet::new(),
+                order: None,
+                is_ours: &|path| ownership::ours(path).is_some(),
+            },
+        })
     };
-    let targets: Vec<_> = mounts.iter().map(target).collect();
+    let targets: Vec<_> = mounts.iter().map(target).collect::<Result<_, _>>()?;
     let mut sources = SourceDigests::default();
     let installations = fit::prepare_all(&planned.plan, &targets, &mut sources)?;
     let fits = installations.iter().try_for_each(Installation::check_space);
@@ -225,33 +227,41 @@ fn settings(args: &InstallArgs, targets: &[Mounts]) -> Result<Settings, Failure>
     Ok(settings)
 }
 
-/// Boot loaders that stay: those that are there and are as new as ours.
-fn settled(planned: &Planned, mounts: &Mounts, reinstall: bool) -> BTreeSet<Place> {
-    let Some(esp) = mounts.get(&Role::esp()).filter(|_| !reinstall) else {
-        return BTreeSet::new();
-    };
-    let stays = |(loader, path): &(&LoaderBinary, TreePath)| {
-        let version = |binary: &LoaderBinary| LoaderVersion::from_info(binary.info.as_deref()?);
-        let available = version(loader);
-        let installed = loader::inspect(&path.on(esp))
-            .ok()
-            .as_ref()
-            .and_then(version);
-        let (Some(available), Some(installed)) = (available, installed) else {
-            return false;
+/// Boot loaders that stay: those that are as new as ours, and those of others.
+fn settled(
+    planned: &Planned,
+    mounts: &Mounts,
+    reinstall: bool,
+) -> Result<BTreeSet<Place>, Failure> {
+    let Standing {
+        mut current,
+        mut foreign,
+    } = boot_loaders::standing(&planned.loaders, mounts)?;
+    for place in &foreign {
+        let what = "is another boot loader's, or none's";
+        let outcome = if reinstall {
+            "it is replaced"
+        } else {
+            "it stays; --reinstall replaces it"
         };
-        matches!(
-            update(Some(&installed), &available),
-            LoaderUpdate::Current | LoaderUpdate::Newer { .. }
-        )
-    };
-    let places = planned.loaders.iter().flat_map(|loader| {
-        systemd_boot::binary_paths(loader.arch)
-            .into_iter()
-            .map(move |path| (loader, path))
-    });
-    places
-        .filter(stays)
-        .map(|(_, path)| (Role::esp(), path))
-        .collect()
+        report::warning(&format!("`{}` {what}: {outcome}", on(mounts, place)));
+    }
+    current.append(&mut foreign);
+    Ok(if reinstall { BTreeSet::new() } else { current })
+}
+
+/// Warns of files that somebody else put where one of ours belongs.
+fn warn_of_foreign(targets: &[Mounts], installations: &[Installation]) {
+    for (mounts, installation) in targets.iter().zip(installations) {
+        for place in &installation.foreign {
+            let path = on(mounts, place);
+            report::warning(&format!("`{path}` is somebody else's; it is replaced"));
+        }
+    }
+}
+
+/// A place as a message names it.
+fn on(mounts: &Mounts, (role, path): &Place) -> String {
+    let mount = mounts.get(role).map(|mount| path.on(mount));
+    mount.unwrap_or_default().display().to_string()
 }

@@ -135,6 +135,46 @@ pub fn changes(
     changes
 }
 
+/// The files of somebody else that are replaced. Boot loaders are not among them: whose
+/// they are is not told by their places.
+///
+/// Settings are ours where entries of ours are, and where they set nothing.
+#[must_use]
+pub fn foreign(
+    changes: &[Change],
+    inventories: &BTreeMap<Role, Inventory>,
+    known: &Known,
+    is_ours: &dyn Fn(&TreePath) -> bool,
+) -> Vec<Place> {
+    let mut files = inventories.values().flat_map(Inventory::files);
+    let has_ours = files.any(|found| is_ours(&found.path));
+    let is_foreign = |change: &&Change| {
+        let (role, path) = &change.place;
+        let found = inventories.get(role).and_then(|there| there.file(path));
+        let Some(found) = found.filter(|_| change.action == Action::Replace) else {
+            return false;
+        };
+        let there = (role.clone(), found.path.clone());
+        let is_known = recorded(&known.state, &change.place).is_some()
+            || known.marked.contains(&there)
+            || is_ours(path);
+        let says_nothing = || {
+            let text = found.text.as_deref();
+            let sets_nothing =
+                |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+            text.is_some_and(|text| text.lines().all(sets_nothing))
+        };
+        !is_known
+            && match change.kind {
+                Some(Kind::Loader) => false,
+                Some(Kind::LoaderConfig) => !has_ours && !says_nothing(),
+                _ => true,
+            }
+    };
+    let foreign = changes.iter().filter(is_foreign);
+    foreign.map(|change| change.place.clone()).collect()
+}
+
 /// What becomes of a file that is there.
 fn action(place: &Place, file: &PlannedFile, found: &Found, known: &Known) -> Action {
     let is_same = match &file.recipe {

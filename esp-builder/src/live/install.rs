@@ -9,7 +9,7 @@ use bootloaders::loader_conf::LoaderConf;
 use bootloaders::{extra, systemd_boot};
 use tree_manifest::{ByteSize, Kind, Role, Sha256, TreePath, fat};
 
-use super::changes::{Action, Change, Known, Place, changes};
+use super::changes::{self, Action, Change, Known, Place, changes};
 use super::execute::Mounts;
 use super::inventory::{Inventory, has_extension, is_below};
 use super::known::{self, SourceDigests, entry_and_content, load_state};
@@ -48,6 +48,8 @@ impl std::fmt::Debug for Policy<'_> {
 pub struct Installation {
     /// What becomes of every file that is ours or planned.
     pub changes: Vec<Change>,
+    /// Files of somebody else that are replaced.
+    pub foreign: Vec<Place>,
     /// What is on each partition now.
     pub inventories: BTreeMap<Role, Inventory>,
     /// In which order.
@@ -124,9 +126,11 @@ pub fn prepare(
     let overhead = state.intent.len() as u64;
     let (order, uses) = space::budget(&changes, &inventories, overhead, policy.order);
     let steps = steps(plan, &changes, &inventories, &state, order);
+    let foreign = changes::foreign(&changes, &inventories, &known, policy.is_ours);
     *sources = known.sources;
     Ok(Installation {
         changes,
+        foreign,
         inventories,
         order,
         uses,
