@@ -20,6 +20,7 @@ mod system;
 
 /// `esp-builder`: trees and manifests, judged by bootctl and a schema.
 mod trees;
+mod versions;
 
 /// `compose`: what it makes, judged by fsck, mtools, sfdisk and sgdisk.
 mod images;
