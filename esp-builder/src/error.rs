@@ -341,10 +341,12 @@ pub enum Error {
         source: io::Error,
     },
     /// There is no room for what must be there at the worst moment.
-    #[error("the {role} partition {}{}", describe_room(room, *missing), way_out(instead.as_deref()))]
+    #[error("the {role} partition at `{}` {}{}", mount.display(), describe_room(room, *missing), way_out(instead.as_deref()))]
     NoSpace {
         /// Which partition.
         role: Role,
+        /// Where it is mounted: mirrors have one role.
+        mount: PathBuf,
         /// Its room.
         room: Use,
         /// What is missing.

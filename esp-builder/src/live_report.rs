@@ -222,12 +222,17 @@ pub(crate) fn status(mounts: &Mounts, status: &Status, as_json: bool) -> String 
         let version = entry.version.as_ref().map(|version| format!(", {version}"));
         let (title, size) = (&entry.title, entry.size);
         let (version, tries) = (version.unwrap_or_default(), tries.unwrap_or_default());
-        let _ = writeln!(text, "{marks} {size:>10}  {title}{version}{tries}");
+        let own = entry.exclusive.map(|bytes| bytes.to_string());
+        let own = own.unwrap_or_else(|| "?".to_owned());
+        let _ = writeln!(
+            text,
+            "{marks} {size:>10} {own:>10}  {title}{version}{tries}"
+        );
         for path in &entry.missing {
-            let _ = writeln!(text, "               missing: {path}");
+            let _ = writeln!(text, "                          missing: {path}");
         }
     }
-    text.push_str("\n* default, > running\n");
+    text.push_str("\n* default, > running; what it needs, and what only its generation needs\n");
     for (role, space) in &status.space {
         let taken = ByteSize(space.total.saturating_sub(space.free));
         let _ = writeln!(text, "{role}: {taken} of {} taken", ByteSize(space.total));
@@ -242,6 +247,7 @@ fn json_of_entry(entry: &MenuEntry) -> Value {
         "title": entry.title,
         "version": entry.version,
         "size": entry.size,
+        "exclusive": entry.exclusive,
         "tries-left": entry.counter.map(Counter::left),
         "tries-done": entry.counter.map(Counter::done),
         "booted": entry.is_booted,

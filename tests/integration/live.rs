@@ -167,6 +167,8 @@ fn the_oldest_generations_are_left_out_where_there_is_no_room() {
     assert_eq!(said.matches("nothing to do").count(), 2, "{said}");
     let said = call("plan").args(["--limit", "4"]).fails(3);
     assert!(said.contains("it fits without generation 3\n"), "{said}");
+    let which = format!("the esp partition at `{}` ", small.path().display());
+    assert!(said.contains(&which), "{said}");
     let said = call("install").args(["--limit", "4"]).fails(1);
     assert!(said.contains("--fit"), "{said}");
     assert_eq!(entries(), expected.into());
@@ -175,6 +177,20 @@ fn the_oldest_generations_are_left_out_where_there_is_no_room() {
     let said = call("install").args(["--fit", "--extra-file", "large=large"]);
     let said = said.fails(1);
     assert!(said.contains("without any other generation"), "{said}");
+}
+
+#[test]
+fn below_a_root_what_came_from_a_store_is_not_read_again() {
+    let kit = with_profile(1);
+    live(&kit, "install").arg(toplevel(1)).ok();
+    let source = kit.path(&format!("nix/store/{:032}-linux/bzImage", 1));
+    let length = fs::metadata(&source).unwrap().len();
+    let mut content = fs::read(&source).unwrap();
+    content[5000] ^= 1;
+    fs::write(&source, content).unwrap();
+    assert_eq!(fs::metadata(&source).unwrap().len(), length);
+    let said = live(&kit, "install").arg(toplevel(1)).ok();
+    assert!(said.contains("nothing to do"), "{said}");
 }
 
 /// What `bootctl update` leaves and `bootctl install` replaces, so do we.

@@ -38,7 +38,9 @@ pub fn execute(
 ) -> Result<(), Error> {
     for step in steps {
         let path = match step {
-            Step::MakeDirectory(place) | Step::Remove(place) => on(mounts, place)?,
+            Step::MakeDirectory(place) | Step::Remove(place) | Step::RemoveDirectory(place) => {
+                on(mounts, place)?
+            }
             Step::Write { to, .. } | Step::Rename { to, .. } => on(mounts, to)?,
             Step::Sync(role) => mount(mounts, role)?.to_owned(),
         };
@@ -60,6 +62,10 @@ fn make(
     match step {
         Step::MakeDirectory(_) => fs::create_dir(path),
         Step::Remove(_) => fs::remove_file(path),
+        Step::RemoveDirectory(_) => fs::remove_dir(path).or_else(|error| {
+            let is_in_use = error.kind() == io::ErrorKind::DirectoryNotEmpty;
+            if is_in_use { Ok(()) } else { Err(error) }
+        }),
         Step::Rename { from, .. } => fs::rename(on(mounts, from).map_err(io::Error::other)?, path),
         Step::Sync(_) => rustix::fs::syncfs(File::open(path)?).map_err(Into::into),
         Step::Write { to, recipe } => {

@@ -46,6 +46,8 @@ impl std::fmt::Debug for Policy<'_> {
 /// An installation, ready to be shown or made.
 #[derive(Debug)]
 pub struct Installation {
+    /// Where the partitions are mounted.
+    pub mounts: Mounts,
     /// What becomes of every file that is ours or planned.
     pub changes: Vec<Change>,
     /// Files of somebody else that are replaced.
@@ -77,6 +79,7 @@ impl Installation {
             if let Some(missing) = room.missing() {
                 return Err(Error::NoSpace {
                     role: role.clone(),
+                    mount: self.mounts.get(role).cloned().unwrap_or_default(),
                     room: *room,
                     missing,
                     instead: None,
@@ -129,6 +132,7 @@ pub fn prepare(
     let foreign = changes::foreign(&changes, &inventories, &known, policy.is_ours);
     *sources = known.sources;
     Ok(Installation {
+        mounts: mounts.clone(),
         changes,
         foreign,
         inventories,

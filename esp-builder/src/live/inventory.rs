@@ -85,6 +85,12 @@ impl Inventory {
         self.directories.contains_key(&fat::fold(path.as_str()))
     }
 
+    /// Every directory, in the spelling of the file system, those above others first.
+    #[must_use]
+    pub fn directories(&self) -> impl DoubleEndedIterator<Item = &TreePath> {
+        self.directories.values()
+    }
+
     /// Every file, sorted by the form in which FAT compares names.
     pub fn files(&self) -> impl Iterator<Item = &Found> {
         self.files.values()

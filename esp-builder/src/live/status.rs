@@ -1,14 +1,16 @@
 //! What a machine can boot: the menu of its partitions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bootloaders::bls::Outline;
 use bootloaders::boot_counting::{Counter, EntryFileName, State};
 use bootloaders::loader_conf::LoaderConf;
-use tree_manifest::{ByteSize, Role, TreePath, fat};
+use tree_manifest::{ByteSize, Entry, GenerationId, Kind, Manifest, Role, TreePath, fat};
 
 use super::execute::Mounts;
 use super::inventory::{Found, Inventory, Space, has_extension, is_below};
+use super::known::load_state;
+use super::verify::exclusive_bytes;
 use crate::error::Error;
 
 /// What a machine can boot.
@@ -33,6 +35,9 @@ pub struct MenuEntry {
     pub version: Option<String>,
     /// What it refers to takes so many bytes.
     pub size: ByteSize,
+    /// So many bytes only its generation needs: they would be free without it. Unknown
+    /// for an entry that was not written down.
+    pub exclusive: Option<ByteSize>,
     /// How many tries it has left and had.
     pub counter: Option<Counter>,
     /// Whether it is known to boot, being tried, or known not to.
@@ -69,8 +74,36 @@ pub fn status(mounts: &Mounts, booted: &BTreeSet<String>) -> Result<Status, Erro
             }
         }
     }
+    let (state, _) = load_state(mounts)?;
+    let exclusive = exclusive_bytes(&state);
+    let generations = generations(&state);
+    for entry in &mut entries {
+        let id = EntryFileName::parse(&entry.name).map(|name| fat::fold(name.id().as_str()));
+        let generation = id.and_then(|id| generations.get(&id));
+        let bytes = generation.map(|id| exclusive.get(id).copied().unwrap_or_default());
+        entry.exclusive = bytes.map(ByteSize);
+    }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Status { entries, space })
+}
+
+/// The generations of the entries that were written down, by their folded names without
+/// counters.
+fn generations(state: &Manifest) -> BTreeMap<String, GenerationId> {
+    let files = state.trees.values().flatten();
+    let of_entry = |(path, entry): (&TreePath, &Entry)| {
+        let Entry::File(file) = entry else {
+            return None;
+        };
+        let why = file.provenance.as_ref()?;
+        let name = EntryFileName::parse(path.name()).filter(|_| why.kind == Kind::Entry)?;
+        let id = GenerationId {
+            specialisation: None,
+            ..why.generations.first()?.clone()
+        };
+        Some((fat::fold(name.id().as_str()), id))
+    };
+    files.filter_map(of_entry).collect()
 }
 
 /// The names that loader.conf has for what boots, folded.
@@ -103,6 +136,7 @@ fn entry(
         title: outline.title.map(text).unwrap_or_default(),
         version: outline.version.map(text),
         size: ByteSize(needed.iter().filter_map(is_there).sum()),
+        exclusive: None,
         counter: file_name.counter(),
         state: file_name.state(),
         is_booted: booted.contains(&id),

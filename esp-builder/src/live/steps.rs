@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tree_manifest::{Kind, Role, TreePath};
+use tree_manifest::{Kind, Role, TreePath, fat};
 
 use super::changes::{Action, Change, Place};
 use super::inventory::{Inventory, is_below};
@@ -40,6 +40,8 @@ pub enum Step {
     },
     /// Removes a file.
     Remove(Place),
+    /// Removes a directory if nothing is left in it.
+    RemoveDirectory(Place),
     /// Waits until all of the above is on the disk.
     Sync(Role),
 }
@@ -76,6 +78,9 @@ pub fn is_temporary(path: &TreePath) -> bool {
     path.name().starts_with('.') && path.name().ends_with(TEMPORARY)
 }
 
+/// Where nixpkgs' installer marks extra files, as FAT compares names.
+const MARKERS: &str = "EFI/NIXOS/.EXTRA-FILES/";
+
 const TEMPORARY: &str = ".esp-builder-tmp";
 
 /// The steps of a run; none when nothing changes.
@@ -110,6 +115,7 @@ pub fn steps(
         run.collect(Action::Remove, &mut steps);
     }
     run.collect(Action::RemoveLast, &mut steps);
+    run.remove_directories(&mut steps);
     run.note(state, &state.intent, &state.outcome, &mut steps);
     steps
 }
@@ -238,6 +244,32 @@ impl Run<'_> {
         for places in [entries, content] {
             steps.extend(places.iter().map(|place| Step::Remove((*place).clone())));
             sync(&places, steps);
+        }
+    }
+
+    /// Removes the directories of markers that are empty now, those in others first. No
+    /// other directory is anybody's alone.
+    fn remove_directories(&self, steps: &mut Vec<Step>) {
+        for (role, inventory) in self.inventories {
+            let is_removed = |path: &TreePath| {
+                let mut changes = self.changes.iter();
+                changes.any(|change| {
+                    change.place == (role.clone(), path.clone())
+                        && matches!(change.action, Action::Remove | Action::RemoveLast)
+                })
+            };
+            let left: BTreeSet<String> = inventory
+                .files()
+                .filter(|found| is_below(&found.path, MARKERS) && !is_removed(&found.path))
+                .flat_map(|found| found.path.ancestors())
+                .map(|directory| fat::fold(directory.as_str()))
+                .collect();
+            let of_markers = |path: &&TreePath| {
+                let fold = fat::fold(path.as_str());
+                (fold.clone() + "/").starts_with(MARKERS) && !left.contains(&fold)
+            };
+            let empty = inventory.directories().rev().filter(of_markers);
+            steps.extend(empty.map(|path| Step::RemoveDirectory((role.clone(), path.clone()))));
         }
     }
 

@@ -469,6 +469,8 @@ fn what_nixpkgs_installer_marked_goes_and_other_files_of_its_kind_stay() {
         "loader/random-seed",
     ];
     assert_eq!(left, expected);
+    let markers = root.path().join("EFI/nixos/.extra-files");
+    assert!(!markers.exists(), "empty directories stay");
 }
 
 #[test]
@@ -751,6 +753,36 @@ fn damage_is_found_repaired_and_explained() {
     assert_eq!(why[0].provenance.generations[0].number, 1);
     let bytes: Vec<_> = exclusive_bytes(&state).into_values().collect();
     assert!(bytes.iter().all(|bytes| *bytes > 20_000), "{bytes:?}");
+}
+
+/// A store has one content for ever, below a root too: its files are not read again, here
+/// shown by a source that by now has other content of the same length.
+#[test]
+fn a_source_in_a_store_is_read_once_for_ever_and_others_each_time() {
+    let kit = kit();
+    let plan = plan_of(&kit, &[1]);
+    let actions = |store_dir: &Path| {
+        let root = memory();
+        let policy = Policy {
+            store_dir,
+            ..policy(&kit, &[])
+        };
+        let source = "nix/store/i1-initrd/initrd";
+        kit.write(source, vec![1; 20_000]);
+        install(&plan, root.path(), &policy);
+        kit.write(source, vec![9; 20_000]);
+        let mounts = mounts(root.path());
+        let again = prepare(&plan, &mounts, &policy, &mut SourceDigests::default()).unwrap();
+        let initrds = again
+            .changes
+            .into_iter()
+            .filter(|change| change.kind == Some(Kind::Initrd));
+        initrds.map(|change| change.action).collect::<Vec<_>>()
+    };
+    let canonical = fs::canonicalize(kit.root()).unwrap();
+    assert_eq!(actions(&canonical.join("nix/store")), [Action::Keep]);
+    let elsewhere = canonical.join("another/store");
+    assert_eq!(actions(&elsewhere), [Action::Replace]);
 }
 
 #[test]
