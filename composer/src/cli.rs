@@ -1,12 +1,13 @@
 //! The command line. No type of `clap` leaves this module.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use composer::config::ImageSize;
+use composer::config::{Engine, ImageSize, MinimumSizes};
 use composer::scan::CheckDigests;
 use composer::size::SectorSize;
 
@@ -15,6 +16,9 @@ Examples:
   compose image.toml                    write the image that image.toml describes
   compose image.toml -o disk.raw        … under another name
   compose --dry-run image.toml          show the layout and write nothing
+  compose --definitions repart.d -o disk.raw
+                                        write what definitions of systemd-repart describe
+  compose repart image.toml -o repart.d write such definitions
   compose inspect disk.raw              what is in an image
   compose ls disk.raw /EFI              what is in a directory of its ESP
   compose extract disk.raw /loader -o d copy a directory out of it
@@ -30,32 +34,102 @@ Exit status:
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Look>,
+    command: Option<Command>,
     #[command(flatten)]
     compose: ComposeArgs,
     /// Print a manual page, a completion script or the schema of image.toml.
-    #[arg(long, value_enum, value_name = "WHAT")]
+    #[arg(long, value_enum, value_name = "WHAT", exclusive = true)]
     generate: Option<Generate>,
+}
+
+/// What an image is to be, from all the places where it is said.
+#[derive(Debug, Clone, Args)]
+pub struct Description {
+    /// The description of the image, in TOML, or in JSON if its name says so.
+    #[arg(value_name = "IMAGE.TOML", required_unless_present_any = ["definitions"])]
+    pub config: Option<PathBuf>,
+    /// A directory of definitions of systemd-repart, whose partitions follow those of
+    /// the description; more than once, earlier ones hide files of later ones.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub definitions: Vec<PathBuf>,
+    /// Who writes the image.
+    #[arg(long, value_enum)]
+    engine: Option<EngineName>,
+    /// What decides the least size of a partition that names none; `repart` where
+    /// there is no description but definitions.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    minimum_sizes: Option<MinimumSizesName>,
+    /// The architecture that the types `root` and `usr` mean.
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<String>,
+    /// The size of the image: bytes, a number with K, M, G or T, or `auto`.
+    #[arg(long)]
+    pub size: Option<ImageSize>,
+    /// The UUID of which all identifiers are derived.
+    #[arg(long, value_name = "UUID")]
+    pub seed: Option<Uuid>,
+    /// The logical sector size of the disk.
+    #[arg(long, value_name = "BYTES", value_parser = ["512", "4096"])]
+    sector_size: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EngineName {
+    Embedded,
+    Repart,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MinimumSizesName {
+    Content,
+    Repart,
+}
+
+impl Description {
+    /// The engine, if not that of the description.
+    #[must_use]
+    pub fn engine(&self) -> Option<Engine> {
+        self.engine.map(|engine| match engine {
+            EngineName::Embedded => Engine::Embedded,
+            EngineName::Repart => Engine::Repart,
+        })
+    }
+
+    /// What decides least sizes, if not what the description says.
+    #[must_use]
+    pub fn minimum_sizes(&self) -> Option<MinimumSizes> {
+        self.minimum_sizes.map(|sizes| match sizes {
+            MinimumSizesName::Content => MinimumSizes::Content,
+            MinimumSizesName::Repart => MinimumSizes::Repart,
+        })
+    }
+
+    /// The sector size, if not that of the description.
+    #[must_use]
+    pub fn sector(&self) -> Option<SectorSize> {
+        self.sector_size.as_deref().map(|size| match size {
+            "4096" => SectorSize::S4096,
+            _ => SectorSize::S512,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 struct ComposeArgs {
-    /// The description of the image, in TOML, or in JSON if its name says so.
-    #[arg(value_name = "IMAGE.TOML", required_unless_present = "generate")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    description: Description,
     /// Where to write the image.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The size of the image: bytes, a number with K, M, G or T, or `auto`.
-    #[arg(long)]
-    size: Option<ImageSize>,
-    /// The UUID of which all identifiers are derived.
-    #[arg(long, value_name = "UUID")]
-    seed: Option<Uuid>,
-    /// The logical sector size of the disk.
-    #[arg(long, value_name = "BYTES", value_parser = ["512", "4096"])]
-    sector_size: Option<String>,
+    /// systemd-repart, for the engine that runs it.
+    #[arg(
+        long,
+        value_name = "PROGRAM",
+        env = "SYSTEMD_REPART",
+        default_value = "systemd-repart"
+    )]
+    repart: OsString,
     /// Show the layout and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -108,6 +182,20 @@ pub enum Generate {
     Fish,
     /// The JSON Schema of image.toml.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Look(Look),
+    /// Write definitions by which systemd-repart makes the image of a description.
+    Repart {
+        #[command(flatten)]
+        description: Description,
+        /// The directory to write them to; it is made when it is not there.
+        #[arg(short, long, value_name = "DIRECTORY")]
+        output: PathBuf,
+    },
 }
 
 /// Looks into an image.
@@ -173,6 +261,8 @@ pub enum Request {
     Compose(ComposeRequest),
     /// A look into one.
     Look(Look),
+    /// Definitions of systemd-repart, and where to write them.
+    Definitions(Description, PathBuf),
     /// A text about the program itself.
     Generate(Generate),
 }
@@ -181,16 +271,12 @@ pub enum Request {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 pub struct ComposeRequest {
-    /// The description.
-    pub config: PathBuf,
+    /// What it is to be.
+    pub description: Description,
     /// Where to write, if not where the description says.
     pub output: Option<PathBuf>,
-    /// The size, if not that of the description.
-    pub size: Option<ImageSize>,
-    /// The seed, if not that of the description.
-    pub seed: Option<Uuid>,
-    /// The sector size, if not that of the description.
-    pub sector: Option<SectorSize>,
+    /// systemd-repart.
+    pub repart: OsString,
     /// Whether to stop before the first byte is written.
     pub dry_run: bool,
     /// Whether the report is JSON.
@@ -217,19 +303,18 @@ pub fn parse() -> Request {
     if let Some(what) = generate {
         return Request::Generate(what);
     }
-    if let Some(look) = command {
-        return Request::Look(look);
+    match command {
+        Some(Command::Look(look)) => return Request::Look(look),
+        Some(Command::Repart {
+            description,
+            output,
+        }) => return Request::Definitions(description, output),
+        None => {}
     }
-    let sector = compose.sector_size.as_deref().map(|size| match size {
-        "4096" => SectorSize::S4096,
-        _ => SectorSize::S512,
-    });
     Request::Compose(ComposeRequest {
-        config: compose.config.unwrap_or_default(),
+        description: compose.description,
         output: compose.output,
-        size: compose.size,
-        seed: compose.seed,
-        sector,
+        repart: compose.repart,
         dry_run: compose.dry_run,
         json: compose.json,
         digests: match compose.digests {

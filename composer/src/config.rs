@@ -2,9 +2,12 @@
 //!
 //! The keys of a partition are those of systemd's repart.d in kebab-case (`man
 //! repart.d` is the reference); `tree` is ours. JSON with the same keys is read
-//! too. Unknown keys are refused, and so are keys no engine can act on.
+//! too. Unknown keys are refused, and so are keys the engine cannot act on.
 
+mod choice;
+mod engine;
 mod partition;
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,9 +18,11 @@ use tree_manifest::NotASize;
 use uuid::Uuid;
 
 use crate::error::{self, Error};
+use crate::partition_type::is_architecture;
 use crate::size::{ByteSize, SectorSize};
 
-pub use partition::{FileSystem, PartitionConfig};
+pub use choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
+pub use partition::PartitionConfig;
 
 /// A whole image.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -49,6 +54,12 @@ pub struct ImageSection {
     pub size: ImageSize,
     /// The logical sector size of the disk: 512, which is the default, or 4096.
     pub sector_size: Option<u64>,
+    /// The architecture that the types `root` and `usr` mean; that of this program
+    /// when there is none.
+    pub architecture: Option<String>,
+    /// What decides the least size of a partition that names none.
+    #[serde(default)]
+    pub minimum_sizes: MinimumSizes,
     /// Where to write the image, relative to the description; `NAME_VERSION.raw`
     /// in the working directory when it is not said.
     pub output: Option<PathBuf>,
@@ -67,6 +78,31 @@ pub enum Engine {
     /// This program.
     #[default]
     Embedded,
+    /// systemd-repart.
+    Repart,
+}
+
+impl Engine {
+    /// The word for it in descriptions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Repart => "repart",
+        }
+    }
+}
+
+/// What decides the least size of a partition that names none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MinimumSizes {
+    /// Its content; 10 MiB where there is none.
+    #[default]
+    Content,
+    /// What systemd-repart takes: 10 MiB, and as much as it reserves for a file
+    /// system, such as 100 MiB for an ESP.
+    Repart,
 }
 
 /// The format of the output.
@@ -123,8 +159,7 @@ impl ImageConfig {
     /// and appears in messages.
     ///
     /// # Errors
-    /// When the text is malformed, holds unknown keys, or keys that contradict
-    /// each other.
+    /// When the text is malformed or holds unknown keys.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let is_json = path
             .extension()
@@ -161,11 +196,54 @@ impl ImageConfig {
         PathBuf::from(format!("{name}{}.raw", version.unwrap_or_default()))
     }
 
+    /// Completes a description when all that is to be said was said: puts what
+    /// follows from other keys where there is nothing, and checks the whole. `path`
+    /// appears in messages.
+    ///
+    /// # Errors
+    /// When keys contradict each other, or the engine cannot do what they ask for.
+    pub fn settle(mut self, path: &Path) -> Result<Self, Error> {
+        self.settle_partitions()
+            .map_err(|message| Error::config(path, message))?;
+        Ok(self)
+    }
+
+    fn settle_partitions(&mut self) -> Result<(), String> {
+        if self.partitions.is_empty() {
+            return Err("an image needs at least one `[[partition]]`".to_owned());
+        }
+        let count = self.partitions.len();
+        if count > 128 {
+            return Err(format!("{count} partitions; a GPT has 128"));
+        }
+        let architecture = self
+            .image
+            .architecture
+            .as_deref()
+            .unwrap_or(std::env::consts::ARCH);
+        for (number, partition) in (1..).zip(&mut self.partitions) {
+            let settled = partition
+                .settle(architecture)
+                .and_then(|()| rules::check(partition))
+                .and_then(|()| engine::check(self.image.engine, partition));
+            settled.map_err(|message| format!("partition {number}: {message}"))?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), String> {
         if let Some(size) = self.image.sector_size
             && SectorSize::new(size).is_none()
         {
             return Err(format!("`sector-size` is {size}; it can be 512 or 4096"));
+        }
+        if let Some(name) = &self.image.architecture
+            && !is_architecture(name)
+        {
+            return Err(format!(
+                "`{}` is no architecture that has partition types",
+                name.escape_debug()
+            ));
         }
         for (key, text) in [("name", &self.image.name), ("version", &self.image.version)] {
             if let Some(text) = text
@@ -175,20 +253,6 @@ impl ImageConfig {
                     "`{key}` becomes part of a file name and cannot be `{text}`"
                 ));
             }
-        }
-        if self.partitions.is_empty() {
-            return Err("an image needs at least one `[[partition]]`".to_owned());
-        }
-        if self.partitions.len() > 128 {
-            return Err(format!(
-                "{} partitions; a GPT has 128",
-                self.partitions.len()
-            ));
-        }
-        for (index, partition) in self.partitions.iter().enumerate() {
-            partition
-                .check()
-                .map_err(|message| format!("partition {}: {message}", index + 1))?;
         }
         Ok(())
     }

@@ -140,6 +140,44 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// No definitions of systemd-repart say what a description does.
+    #[error("no definitions of systemd-repart are like this: {message}")]
+    Definitions {
+        /// What they cannot say.
+        message: String,
+    },
+    /// A program is not there.
+    #[error("`{}` is not there, which {purpose}", program.display())]
+    NoProgram {
+        /// The program.
+        program: PathBuf,
+        /// What it is wanted for.
+        purpose: &'static str,
+        /// The package that has it.
+        package: &'static str,
+    },
+    /// A program failed.
+    #[error("`{}` failed ({status}): {said}", program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: String,
+        /// The last lines that it said.
+        said: String,
+    },
+    /// A program cannot do what is asked for.
+    #[error("`{}` is of version {version}, and `{key}` needs {since}", program.display())]
+    OldProgram {
+        /// The program.
+        program: PathBuf,
+        /// Its version.
+        version: u32,
+        /// What is asked for.
+        key: String,
+        /// The first version that can do it.
+        since: u32,
+    },
     /// The partitions do not fit the image.
     #[error("the partitions need {needed} ({} bytes) and the image has {available} ({} bytes): {partitions}", needed.bytes(), available.bytes())]
     ImageFull {
@@ -229,6 +267,12 @@ impl Error {
                     "set `size = {}` or more, or `size = \"auto\"`",
                     needed.bytes()
                 )
+            }
+            Self::NoProgram { package, .. } => {
+                format!("install `{package}`, or name the program where it is")
+            }
+            Self::OldProgram { since, .. } => {
+                format!("use systemd {since} or newer, or leave the key out")
             }
             Self::NoGeometry { .. } => {
                 "leave `fat-type` and `cluster-size` out, or choose another size".to_owned()

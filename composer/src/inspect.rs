@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::image::Image;
 use crate::plan::{ImagePlan, PlannedContent};
+use crate::repart::Said;
 use crate::size::{ByteSize, SectorSize};
 use crate::table::TableEntry;
 use crate::volume::{Volume, VolumeInfo};
@@ -54,6 +55,9 @@ pub struct LayoutPartition {
     pub offset: ByteSize,
     /// How long it is, in bytes.
     pub raw_size: ByteSize,
+    /// The root hash of data that is protected by dm-verity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roothash: Option<String>,
     /// What is in it.
     #[serde(flatten)]
     pub content: LayoutContent,
@@ -120,6 +124,16 @@ impl Layout {
         })
     }
 
+    /// The layout with the root hashes that systemd-repart computed.
+    #[must_use]
+    pub fn with_root_hashes(mut self, said: &[Said]) -> Self {
+        for partition in &mut self.partitions {
+            let its = said.iter().find(|said| said.partno + 1 == partition.partno);
+            partition.roothash = its.and_then(|said| said.roothash.clone());
+        }
+        self
+    }
+
     /// The layout as text: head, then the bar with a row for each partition.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -154,6 +168,7 @@ impl LayoutPartition {
             attributes: entry.attributes,
             offset: ByteSize(entry.start),
             raw_size: ByteSize(entry.size),
+            roothash: None,
             content,
         }
     }
@@ -188,6 +203,9 @@ impl LayoutPartition {
             LayoutContent::Planned {
                 content: PlannedContent::Empty,
             } => "empty".to_owned(),
+            LayoutContent::Planned {
+                content: PlannedContent::Swap,
+            } => "swap space".to_owned(),
             LayoutContent::Found { vfat } => {
                 let size =
                     |clusters: u32| ByteSize(u64::from(clusters) * u64::from(vfat.cluster_size));

@@ -5,10 +5,10 @@
 //! image.toml ─ config ─┐
 //!                      ├─ plan ──────── ImagePlan ── raw ── image
 //! trees ─ scan ────────┘  (fat, table,   (extents)
-//!                          fit, seed)
+//!                          placement, seed)
 //! ```
 //!
-//! [`config`] reads the description, [`scan`] looks at the sources, [`plan`]
+//! [`config`] reads the description and [`definitions`] those of systemd-repart, [`scan`] looks at the sources, [`plan`]
 //! fixes every byte of the image without reading content, and [`raw`] writes it.
 //! [`image`] opens images again, for [`inspect`] and [`verify`].
 //!
@@ -16,21 +16,23 @@
 //! generation and no NixOS; it takes trees as they are.
 
 pub mod config;
-
+pub mod definitions;
 pub mod digests;
 mod error;
 
 pub mod fat;
-pub mod fit;
 pub mod image;
 pub mod inspect;
 pub mod partition_type;
+pub mod placement;
 pub mod plan;
 pub mod raw;
+pub mod repart;
 pub mod scan;
 pub mod seed;
 pub mod size;
 pub mod source;
+pub mod swap;
 pub mod table;
 pub mod tree;
 pub mod verify;

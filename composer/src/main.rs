@@ -1,21 +1,23 @@
 //! `compose`: the command line of the [`composer`] library.
 
 mod cli;
+mod describe;
 mod files;
 mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use composer::config::{self, ImageConfig, ImageSection};
+use composer::config::Engine;
+use composer::image::Image;
 use composer::inspect::Layout;
 use composer::plan::{self, ImagePlan};
-use composer::size::SectorSize;
 use composer::source::Sources;
-use composer::{Error, digests, raw, scan};
+use composer::{Error, digests, raw, repart, scan};
 use extents::{Content, ExtentMap};
+use serde_json::json;
 
-use cli::{ComposeRequest, Request};
+use cli::{ComposeRequest, Description, Request};
 use report::Progress;
 
 /// `verify` found differences.
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
                 .map(|()| ExitCode::SUCCESS)
         }
         Request::Look(look) => files::look(look),
+        Request::Definitions(description, output) => {
+            write_definitions(&description, &output).map(|()| ExitCode::SUCCESS)
+        }
         Request::Compose(request) => compose(&request).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -42,36 +47,35 @@ fn main() -> ExitCode {
 
 /// Reads, plans, checks, writes, reports.
 fn compose(request: &ComposeRequest) -> Result<(), Error> {
-    let config = overridden(config::load(&request.config)?, request);
-    let base = request.config.parent().unwrap_or(Path::new(""));
+    let (config, base) = describe::load(&request.description)?;
     let output = match (&request.output, &config.image.output) {
         (Some(output), _) => output.clone(),
         (None, Some(output)) => base.join(output),
         (None, None) => config.default_output(),
     };
-    let inputs = scan::scan(&config, base, request.digests)?;
+    if config.image.engine == Engine::Repart && !request.dry_run {
+        let said = repart::write(&config, &base, &request.repart, &output)?;
+        let layout = Layout::of_image(&Image::open(&output)?)?;
+        return tell(request, &layout.with_root_hashes(&said), None, &output);
+    }
+    let inputs = scan::scan(&config, &base, request.digests)?;
     let plan = plan::plan(&config, &inputs)?;
     if !request.dry_run {
         digests::check(&inputs.sources)?;
         write(request, &plan, &inputs.sources, &output)?;
     }
-    if request.quiet {
-        return Ok(());
-    }
-    report::print(&describe(request, &plan, &output)).map_err(output_error)
+    tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
 }
 
-fn overridden(config: ImageConfig, request: &ComposeRequest) -> ImageConfig {
-    let image = ImageSection {
-        size: request.size.unwrap_or(config.image.size),
-        seed: request.seed.or(config.image.seed),
-        sector_size: request
-            .sector
-            .map(SectorSize::bytes)
-            .or(config.image.sector_size),
-        ..config.image
-    };
-    ImageConfig { image, ..config }
+/// Writes definitions, and says how systemd-repart makes an image of them.
+fn write_definitions(description: &Description, output: &Path) -> Result<(), Error> {
+    let (config, base) = describe::load(description)?;
+    repart::write_definitions(&config, &base, output)?;
+    let arguments = repart::arguments(&config, output, &config.default_output());
+    let words = arguments.iter().map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.filter(|word| !word.starts_with("--json")).collect();
+    let text = format!("systemd-repart {}\n", words.join(" "));
+    report::print(&text).map_err(output_error)
 }
 
 fn write(
@@ -89,24 +93,44 @@ fn write(
     written
 }
 
-fn describe(request: &ComposeRequest, plan: &ImagePlan, output: &Path) -> String {
-    let layout = Layout::of_plan(plan);
-    let (memory, files) = content_of(&plan.extents);
-    if request.json {
-        let report = serde_json::json!({
+fn tell(
+    request: &ComposeRequest,
+    layout: &Layout,
+    plan: Option<&ImagePlan>,
+    output: &Path,
+) -> Result<(), Error> {
+    if request.quiet {
+        return Ok(());
+    }
+    let text = if request.json {
+        let data = plan.map(|plan| content_of(&plan.extents));
+        let data = data.map(|(memory, files)| json!({ "generated": memory, "copied": files }));
+        let report = json!({
             "output": output.to_string_lossy(),
             "written": !request.dry_run,
             "layout": layout,
-            "data": { "generated": memory, "copied": files },
+            "left-out": plan.map(|plan| &plan.left_out),
+            "data": data,
         });
-        return format!("{report:#}\n");
-    }
-    let verb = if request.dry_run {
-        "would write"
+        format!("{report:#}\n")
     } else {
-        "wrote"
+        let verb = if request.dry_run {
+            "would write"
+        } else {
+            "wrote"
+        };
+        let left_out = plan.map_or(&[][..], |plan| &plan.left_out);
+        let left_out = left_out
+            .iter()
+            .map(|label| format!("no room for `{label}`\n"));
+        let left_out: String = left_out.collect();
+        format!(
+            "{verb} {}: {}{left_out}",
+            output.display(),
+            layout.to_text()
+        )
     };
-    format!("{verb} {}: {}", output.display(), layout.to_text())
+    report::print(&text).map_err(output_error)
 }
 
 /// How many bytes of an image are made here, and how many come from files.

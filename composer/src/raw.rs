@@ -70,7 +70,7 @@ pub fn write(
 }
 
 /// Refuses outputs whose replacement nobody means.
-fn check_output(output: &Path) -> Result<(), Error> {
+pub(crate) fn check_output(output: &Path) -> Result<(), Error> {
     let refuse = |what| {
         Err(Error::Output {
             path: output.to_owned(),

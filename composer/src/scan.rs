@@ -60,6 +60,7 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
         base,
         digests,
         sources: Sources::default(),
+        excluded: Excluded::default(),
     };
     let mut partitions = Vec::new();
     for (number, partition) in (1..).zip(&config.partitions) {
@@ -82,6 +83,31 @@ struct Scan<'a> {
     base: &'a Path,
     digests: CheckDigests,
     sources: Sources,
+    excluded: Excluded,
+}
+
+/// What is not copied: a place, or with `true` only what is in it.
+#[derive(Debug, Default)]
+struct Excluded {
+    sources: Vec<(PathBuf, bool)>,
+    targets: Vec<(String, bool)>,
+}
+
+impl Excluded {
+    fn of(config: &PartitionConfig, base: &Path) -> Self {
+        let source = |text: &String| (base.join(text.trim_end_matches('/')), text.ends_with('/'));
+        let target = |text: &String| (text.trim_matches('/').to_owned(), text.ends_with('/'));
+        Self {
+            sources: config.exclude_files.iter().map(source).collect(),
+            targets: config.exclude_files_target.iter().map(target).collect(),
+        }
+    }
+
+    fn has(&self, from: &Path, to: &str, content: bool) -> bool {
+        let is_source = |(path, only): &(PathBuf, bool)| path == from && *only == content;
+        let is_target = |(path, only): &(String, bool)| path == to && *only == content;
+        self.sources.iter().any(is_source) || self.targets.iter().any(is_target)
+    }
 }
 
 impl Scan<'_> {
@@ -95,6 +121,7 @@ impl Scan<'_> {
         if !config.has_files() {
             return Ok(PartitionInput::Empty);
         }
+        self.excluded = Excluded::of(config, self.base);
         let mut tree = FileTree::default();
         for directory in &config.make_directories {
             if let Some(path) = target(directory)? {
@@ -194,6 +221,11 @@ impl Scan<'_> {
         to: Option<TreePath>,
         above: &mut Vec<(u64, u64)>,
     ) -> Result<(), Error> {
+        let place = to.as_ref().map_or("", TreePath::as_str);
+        if self.excluded.has(from, place, false) {
+            return Ok(());
+        }
+        let only_itself = self.excluded.has(from, place, true);
         let metadata = fs::metadata(from).map_err(error::read(from))?;
         let unusual = |what| Error::Unusual {
             path: from.to_owned(),
@@ -222,6 +254,9 @@ impl Scan<'_> {
         let mut names = Vec::new();
         for item in fs::read_dir(from).map_err(error::read(from))? {
             names.push(item.map_err(error::read(from))?.file_name());
+        }
+        if only_itself {
+            names.clear();
         }
         names.sort_unstable();
         for name in names {

@@ -57,7 +57,18 @@ pub struct TableBytes {
     pub tail: Vec<u8>,
 }
 
-/// Renders the table of a disk of `size` bytes, a multiple of the sector size.
+/// The first byte behind those a table gives to partitions on a disk of `size` bytes.
+///
+/// fdisk gives all there is. On a disk that systemd-repart made as large as its
+/// partitions need, it ends on the boundary of partitions.
+#[must_use]
+pub fn usable_end(size: u64, sector: SectorSize, is_fitted: bool) -> u64 {
+    let end = size.saturating_sub(sector.bytes() + ENTRIES as u64);
+    if is_fitted { end / GRAIN * GRAIN } else { end }
+}
+
+/// Renders the table of a disk of `size` bytes, a multiple of the sector size, that
+/// gives the bytes up to `usable_end` to partitions.
 ///
 /// # Errors
 /// With the message of the `gpt` crate, when the disk is too small.
@@ -66,6 +77,7 @@ pub fn render(
     sector: SectorSize,
     disk: Uuid,
     entries: &[TableEntry],
+    usable_end: u64,
 ) -> Result<TableBytes, String> {
     let block = block_size(sector);
     let mut device = Ends::new(size, sector);
@@ -93,10 +105,9 @@ pub fn render(
     let mut primary = table.primary_header().map_err(failed)?.clone();
     let mut backup = table.backup_header().map_err(failed)?.clone();
     let mut device = table.take_device();
-    let tail_start = size - device.tail.len() as u64;
     for header in [&mut primary, &mut backup] {
         header.first_usable = FIRST_BYTE / sector.bytes();
-        header.last_usable = tail_start / GRAIN * GRAIN / sector.bytes() - 1;
+        header.last_usable = usable_end / sector.bytes() - 1;
     }
     primary.write_primary(&mut device, block).map_err(failed)?;
     backup.write_backup(&mut device, block).map_err(failed)?;

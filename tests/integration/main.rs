@@ -25,6 +25,12 @@ mod versions;
 /// `compose`: what it makes, judged by fsck, mtools, sfdisk and sgdisk.
 mod images;
 
+/// Where `compose` puts partitions, against systemd-repart.
+mod placement;
+
+/// The engine `repart`, and definitions of systemd-repart.
+mod repart;
+
 /// `compose` on file systems that share blocks, and on those that do not.
 mod sharing;
 

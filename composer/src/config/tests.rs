@@ -1,7 +1,8 @@
 use super::*;
 
 fn parse(text: &str) -> Result<ImageConfig, Error> {
-    ImageConfig::parse(text, Path::new("image.toml"))
+    let path = Path::new("image.toml");
+    ImageConfig::parse(text, path)?.settle(path)
 }
 
 #[test]
@@ -18,7 +19,8 @@ fn the_published_schema_is_current() {
 fn toml_and_json_say_the_same() {
     let toml = parse("[image]\nsize = \"64M\"\n[[partition]]\ntype = \"esp\"\nformat = \"vfat\"\n");
     let json = r#"{"image":{"size":67108864},"partition":[{"type":"esp","format":"vfat"}]}"#;
-    let json = ImageConfig::parse(json, Path::new("image.json"));
+    let path = Path::new("image.json");
+    let json = ImageConfig::parse(json, path).and_then(|json| json.settle(path));
     assert_eq!(
         format!("{:?}", toml.unwrap()),
         format!("{:?}", json.unwrap())
@@ -40,16 +42,59 @@ fn bad_descriptions_are_refused_with_place_and_reason() {
         "[[partition]]\nformat = \"vfat\"\n".to_owned(),
         "[[partition]]\ntype = \"ESP\"\n".to_owned(),
         partition("label = \"a label that is longer than thirty-six\""),
-        partition("tree = \"out\""),
+        partition("format = \"empty\"\ntree = \"out\""),
+        partition("format = \"vfat\"\nmake-symlinks = [\"/a:b\"]"),
+        partition("format = \"erofs\""),
+        partition("format = \"vfat\"\ncompression = \"zstd\""),
+        partition("format = \"vfat\"\nminimize = \"best\""),
+        partition("minimize = \"guess\""),
+        partition("subvolumes = [\"/a\"]"),
+        partition("format = \"btrfs\"\nsubvolumes = [\"/a:rw\"]"),
+        partition("format = \"btrfs\"\nsubvolumes = [\"/a:ro\"]\ndefault-subvolume = \"/b\""),
+        partition("verity = \"hash\""),
+        partition("verity = \"hash\"\nverity-match-key = \"x\"\ncopy-files = [\"a\"]"),
+        partition("integrity = \"inline\""),
+        partition("weight = 1000001"),
+        partition("padding-min-bytes = 2\npadding-max-bytes = 1"),
+        partition("verity-data-block-size-bytes = 1000"),
+        partition("type = \"usr-pdp11\"").replace("type = \"esp\"\n", ""),
+        "[image]\narchitecture = \"pdp11\"\n".to_owned() + &partition(""),
         partition("format = \"vfat\"\ncopy-blocks = \"x\""),
         partition("fat-type = \"fat32\""),
         partition("format = \"vfat\"\ncluster-size = 3000"),
         partition("size-min-bytes = \"2M\"\nsize-max-bytes = \"1M\""),
         partition("format = \"ext4\""),
         partition("encrypt = \"key-file\""),
+        "[image]\nengine = \"repart\"\n".to_owned()
+            + &partition("format = \"vfat\"\nfat-type = \"fat32\""),
     ];
     let errors = cases.map(|text| parse(&text).unwrap_err().to_string());
     insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn what_is_not_said_follows_from_the_rest() {
+    let text = "[image]\narchitecture = \"arm64\"\nengine = \"repart\"\n\
+        [[partition]]\ntype = \"root\"\ntree = \"x\"\n\
+        [[partition]]\ntype = \"xbootldr\"\ncopy-files = [\"x\"]\n\
+        [[partition]]\ntype = \"swap\"\n\
+        [[partition]]\ntype = \"home\"\nformat = \"empty\"\n\
+        [[partition]]\ntype = \"linux-generic\"\nformat = \"empty\"\nlabel = \"x\"\n\
+        [[partition]]\ntype = \"01234567-89ab-cdef-0123-456789abcdef\"\nencrypt = \"tpm2\"\n";
+    let config = parse(text).unwrap();
+    let settled = config.partitions.iter().map(|partition| {
+        let format = partition.format.map(FileSystem::name);
+        (partition.label(), format, partition.attributes() >> 56)
+    });
+    let expected = [
+        ("root-arm64", Some("ext4"), 8),
+        ("xbootldr", Some("vfat"), 8),
+        ("swap", Some("swap"), 0),
+        ("_empty", None, 0x88),
+        ("x", None, 0),
+        ("linux", Some("ext4"), 0),
+    ];
+    assert_eq!(settled.collect::<Vec<_>>(), expected);
 }
 
 #[test]

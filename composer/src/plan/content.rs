@@ -1,0 +1,77 @@
+//! The bytes of each partition.
+
+use extents::{ExtentMap, SourceId};
+
+use super::PlannedContent;
+use crate::config::{FileSystem, PartitionConfig};
+use crate::error::Error;
+use crate::fat::{self, Request, VolumeId};
+use crate::scan::PartitionInput;
+use crate::seed;
+use crate::size::{ByteSize, SectorSize};
+use crate::swap;
+use crate::table::TableEntry;
+use crate::tree::FileTree;
+
+/// The bytes of a partition.
+pub fn fill(
+    config: &PartitionConfig,
+    input: &PartitionInput,
+    entry: &TableEntry,
+    sector: SectorSize,
+) -> Result<(PlannedContent, ExtentMap), Error> {
+    let label = config.volume_label.as_deref().unwrap_or(&entry.label);
+    let file_system = seed::file_system(entry.uuid);
+    let empty_tree = FileTree::default();
+    let tree = match (input, config.format) {
+        (PartitionInput::Blocks(source, size), _) => {
+            return Ok(blocks(*source, *size, entry.size));
+        }
+        (_, Some(FileSystem::Swap)) => {
+            let bytes = swap::header(entry.size, file_system, label);
+            let mut extents = ExtentMap::hole(entry.size);
+            extents.push_bytes(0, bytes);
+            return Ok((PlannedContent::Swap, extents));
+        }
+        (PartitionInput::Tree(tree), _) => tree,
+        (PartitionInput::Empty, Some(FileSystem::Vfat)) => &empty_tree,
+        (PartitionInput::Empty, _) => {
+            return Ok((PlannedContent::Empty, ExtentMap::hole(entry.size)));
+        }
+    };
+    let request = Request {
+        fat_type: config.fat_type,
+        cluster: config.cluster_size.map(ByteSize::bytes),
+        ..Request::of_size(entry.size, sector)
+    };
+    let id = VolumeId {
+        serial: seed::fat_serial(file_system),
+        label: Some(fat_label(label)),
+    };
+    let volume = fat::plan(tree, &request, &id)?;
+    let (files, bytes) = tree.totals();
+    let used = volume.used * volume.geometry.cluster();
+    let content = PlannedContent::Vfat {
+        geometry: volume.geometry,
+        files,
+        bytes,
+        used,
+    };
+    Ok((content, volume.extents))
+}
+
+fn blocks(source: SourceId, size: u64, room: u64) -> (PlannedContent, ExtentMap) {
+    let mut extents = ExtentMap::hole(room);
+    extents.push_slice(0, size, source, 0);
+    (PlannedContent::Blocks { size }, extents)
+}
+
+/// A label as FAT can hold it: eleven bytes of upper case, as systemd-repart
+/// makes it.
+fn fat_label(label: &str) -> String {
+    let fit = |character: char| match character.to_ascii_uppercase() {
+        c if !c.is_ascii_graphic() && c != ' ' || "*?.,;:/\\|+=<>[]\"".contains(c) => '_',
+        c => c,
+    };
+    label.chars().take(11).map(fit).collect()
+}
