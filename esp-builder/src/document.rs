@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use bootloaders::{Arch, CommandLine, Line};
@@ -20,7 +21,7 @@ use serde_json::Value;
 use tree_manifest::TreePath;
 
 use crate::error::Error;
-use crate::source::{read_at_most, read_open};
+use crate::source::{read_at_most, read_whole};
 
 mod shape;
 mod xen;
@@ -91,8 +92,9 @@ pub fn load(path: &Path) -> Result<Document, Error> {
 }
 
 /// Reads a document that is open; `None` when there is something wrong with it.
-pub(crate) fn load_open(file: File) -> Option<Document> {
-    parse(&read_open(file, LONGEST + 1).ok()?).ok()
+pub(crate) fn load_open((file, length): (File, u64)) -> Option<Document> {
+    let length = length.min(LONGEST + 1);
+    parse(&read_whole(file.take(LONGEST + 1), length).ok()?).ok()
 }
 
 /// Why a document was refused.

@@ -134,12 +134,13 @@ impl Sources {
         of_metadata(host, inside, &metadata)
     }
 
-    /// Opens a regular file that a document names, whatever links lead there. The kernel
-    /// walks the path; when it does not get there, [`Sources::locate`] says why.
+    /// Opens a regular file that a document names, whatever links lead there, and says
+    /// how many bytes it has. The kernel walks the path; when it does not get there,
+    /// [`Sources::locate`] says why.
     ///
     /// # Errors
     /// When it cannot be opened, is no regular file, or when Linux is older than 5.6.
-    pub fn open(&self, path: &Path) -> io::Result<File> {
+    pub fn open(&self, path: &Path) -> io::Result<(File, u64)> {
         // What is no file must not make us wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = match &self.root {
@@ -147,10 +148,11 @@ impl Sources {
             None => rustix::fs::open(path, flags, Mode::empty())?,
         };
         let file = File::from(opened);
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(not_a_file());
         }
-        Ok(file)
+        Ok((file, metadata.len()))
     }
 
     /// A path of a document as the host reads it, links unresolved; for messages
@@ -277,7 +279,7 @@ pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
+fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
     // The length saves reads; a file may have none, or another soon.
     let length = file.metadata()?.len().min(limit);
     read_whole(file.take(limit), length)

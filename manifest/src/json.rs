@@ -51,8 +51,8 @@ struct Document {
 
 /// One thing in a tree.
 #[derive(Serialize, DeriveDeserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(rename = "Entry")]
+#[serde(tag = "type", rename_all = "kebab-case", try_from = "AnyEntry")]
+#[schemars(rename = "Entry", deny_unknown_fields, !try_from)]
 enum EntryJson {
     /// A regular file.
     File {
@@ -82,6 +82,70 @@ enum EntryJson {
         /// Where it points, verbatim.
         target: String,
     },
+}
+
+/// An entry as it is read. Where `type` decides which keys there are, serde has to keep
+/// each value until it is known; this takes them as they come.
+#[derive(DeriveDeserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct AnyEntry {
+    r#type: EntryType,
+    size: Option<u64>,
+    sha256: Option<String>,
+    source: Option<SourceJson>,
+    mode: Option<String>,
+    provenance: Option<Provenance>,
+    target: Option<String>,
+}
+
+#[derive(DeriveDeserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EntryType {
+    File,
+    Directory,
+    Symlink,
+}
+
+impl TryFrom<AnyEntry> for EntryJson {
+    type Error = String;
+
+    fn try_from(entry: AnyEntry) -> Result<Self, String> {
+        let foreign = |what: &str, keys: &[(&str, bool)]| match keys.iter().find(|key| key.1) {
+            Some((key, _)) => Err(format!("a {what} has no `{key}`")),
+            None => Ok(()),
+        };
+        let missing = |key| format!("missing field `{key}`");
+        let of_files = [
+            ("size", entry.size.is_some()),
+            ("sha256", entry.sha256.is_some()),
+            ("source", entry.source.is_some()),
+            ("provenance", entry.provenance.is_some()),
+        ];
+        let target = ("target", entry.target.is_some());
+        Ok(match entry.r#type {
+            EntryType::File => {
+                foreign("file", &[target])?;
+                Self::File {
+                    size: entry.size.ok_or_else(|| missing("size"))?,
+                    sha256: entry.sha256.ok_or_else(|| missing("sha256"))?,
+                    source: entry.source,
+                    mode: entry.mode,
+                    provenance: entry.provenance,
+                }
+            }
+            EntryType::Directory => {
+                foreign("directory", &[&of_files[..], &[target]].concat())?;
+                Self::Directory { mode: entry.mode }
+            }
+            EntryType::Symlink => {
+                let mode = ("mode", entry.mode.is_some());
+                foreign("symlink", &[&of_files[..], &[mode]].concat())?;
+                Self::Symlink {
+                    target: entry.target.ok_or_else(|| missing("target"))?,
+                }
+            }
+        })
+    }
 }
 
 /// Where the bytes of a file are.
@@ -172,8 +236,7 @@ fn check_head(format: &str, version: u64) -> Result<(), Error> {
 }
 
 fn read_tree(role: &Role, entries: Unique<EntryJson>) -> Result<Tree, Error> {
-    let mut tree = Tree::new();
-    for (path, entry) in entries.0 {
+    let read = |(path, entry)| {
         let refuse = |path: String, reason: String| Error::Entry {
             role: role.clone(),
             path,
@@ -182,9 +245,9 @@ fn read_tree(role: &Role, entries: Unique<EntryJson>) -> Result<Tree, Error> {
         let path =
             TreePath::new(path).map_err(|error| refuse(error.path, error.reason.to_owned()))?;
         let entry = read_entry(entry).map_err(|reason| refuse(path.to_string(), reason))?;
-        tree.insert(path, entry);
-    }
-    Ok(tree)
+        Ok((path, entry))
+    };
+    entries.0.into_iter().map(read).collect()
 }
 
 fn read_entry(entry: EntryJson) -> Result<Entry, String> {
@@ -302,16 +365,19 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueVisitor<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut map = BTreeMap::new();
-        while let Some((key, value)) = access.next_entry::<String, V>()? {
-            if map.contains_key(&key) {
-                return Err(de::Error::custom(format_args!(
-                    "key `{key}` is there twice"
-                )));
-            }
-            map.insert(key, value);
+        // Sorted already when it is our own, and then a map is made of it at once.
+        let mut pairs = Vec::new();
+        while let Some(pair) = access.next_entry::<String, V>()? {
+            pairs.push(pair);
         }
-        Ok(Unique(map))
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let key = &twice[0].0;
+            return Err(de::Error::custom(format_args!(
+                "key `{key}` is there twice"
+            )));
+        }
+        Ok(Unique(pairs.into_iter().collect()))
     }
 }
 

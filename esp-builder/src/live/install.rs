@@ -7,7 +7,7 @@ use std::path::Path;
 use bootloaders::boot_counting::{Counter, EntryFileName};
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::{extra, systemd_boot};
-use tree_manifest::{ByteSize, Kind, Role, Sha256, TreePath, fat};
+use tree_manifest::{ByteSize, Kind, Manifest, Role, Sha256, TreePath, fat};
 
 use super::changes::{self, Action, Change, Known, Place, changes};
 use super::execute::Mounts;
@@ -65,7 +65,9 @@ pub struct Installation {
     /// What must not go: entries that were booted or are being tried, with all that
     /// they refer to.
     pub protected: BTreeSet<Place>,
-    /// Why the state of the last run could not be read, if so.
+    /// What the last run wrote down.
+    pub state: Manifest,
+    /// Why that could not be read, if so.
     pub damaged_state: Option<String>,
 }
 
@@ -141,6 +143,7 @@ pub fn prepare(
         steps,
         digests: by_temporary_name(by_place),
         protected: known.protected,
+        state: known.state,
         damaged_state,
     })
 }

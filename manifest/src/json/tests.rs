@@ -149,6 +149,22 @@ fn refuses_entries_that_break_a_rule() {
         ),
         (r#""a":{"type":"directory","mode":"99"}"#, "not octal"),
         (r#""a":{"type":"socket"}"#, "unknown variant `socket`"),
+        (
+            r#""a":{"type":"directory","size":0}"#,
+            "a directory has no `size`",
+        ),
+        (
+            r#""a":{"type":"symlink","target":"b","mode":"0644"}"#,
+            "a symlink has no `mode`",
+        ),
+        (
+            &file_at("a").replace("\"size\":0", "\"size\":0,\"target\":\"b\""),
+            "a file has no `target`",
+        ),
+        (
+            &file_at("a").replace("\"size\":0,", ""),
+            "missing field `size`",
+        ),
     ] {
         let error = describe(&Manifest::parse(&with_entries(entries)).unwrap_err());
         assert!(error.contains(why), "{entries}: {error}");
