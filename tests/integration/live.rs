@@ -223,9 +223,17 @@ fn what_somebody_else_put_there_stays_or_is_warned_of() {
     assert!(is_other(), "the other boot loader is gone");
     said += "# again\n";
     said += &warnings(install());
-    said += "# --reinstall\n";
-    said += &warnings(install().arg("--reinstall"));
-    assert!(!is_other(), "the other boot loader stays");
+    let set = |name| install().env(name, "1");
+    for peer in [
+        install().arg("--reinstall"),
+        set("NIXOS_INSTALL_BOOTLOADER"),
+        set("NIXOS_INSTALL_GRUB"),
+    ] {
+        kit.write(fallback, &other);
+        said += "# again, told to install\n";
+        said += &warnings(peer);
+        assert!(!is_other(), "the other boot loader stays");
+    }
     said += "# again\n";
     said += &warnings(install());
     insta::assert_snapshot!(said);

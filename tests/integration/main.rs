@@ -35,6 +35,7 @@ mod repart;
 mod sharing;
 
 /// What `compose` refuses, and that it leaves nothing behind.
+mod profiles;
 mod refusals;
 
 /// `inspect`, `ls`, `cat`, `extract`, `verify`.
