@@ -1,7 +1,7 @@
 //! Definitions of systemd-repart: files `*.conf` of a partition each.
 //!
-//! Specification: `man repart.d` of systemd 262. [`folder`] finds the files, [`ini`]
-//! parses them, [`keys`] knows each key by both of its names, and [`render`] writes
+//! Specification: `man repart.d` of systemd 262. `folder` finds the files, `ini`
+//! parses them, `keys` knows each key by both of its names, and `render` writes
 //! definitions for a description.
 //!
 //! Where systemd-repart would warn and go on, this is an error: a key that has no
