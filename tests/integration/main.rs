@@ -20,6 +20,8 @@ mod system;
 
 /// `esp-builder`: trees and manifests, judged by bootctl and a schema.
 mod trees;
+
+/// The order of versions, judged by systemd.
 mod versions;
 
 /// `compose`: what it makes, judged by fsck, mtools, sfdisk and sgdisk.
@@ -35,7 +37,6 @@ mod repart;
 mod sharing;
 
 /// What `compose` refuses, and that it leaves nothing behind.
-mod profiles;
 mod refusals;
 
 /// `inspect`, `ls`, `cat`, `extract`, `verify`.
@@ -43,6 +44,9 @@ mod looking;
 
 /// `esp-builder install` and its kin, on a directory in place of a partition.
 mod live;
+
+/// `esp-builder` on profiles that Nix made.
+mod profiles;
 
 /// The secrets that generations make for their initrds.
 mod secrets;
@@ -58,6 +62,9 @@ mod signing;
 
 /// `esp-builder uki`: images and addons beside those of ukify, and booted.
 mod ukis;
+
+/// What the documentation says of tests.
+mod promises;
 
 /// Both stages, and then the machine.
 mod boots;
