@@ -17,6 +17,11 @@ use std::ops::Range;
 use crate::checksum::WordSum;
 use crate::error::Error;
 use crate::hash::HashAlgorithm;
+use crate::measure::{Banks, Digests, Hashers};
+
+mod head;
+
+use head::Head;
 
 /// How many bytes of a file are enough for its headers.
 const HEAD: usize = 64 * 1024;
@@ -243,21 +248,21 @@ impl Image {
             .all(|section| std::mem::replace(&mut end, section.end) == section.start)
     }
 
-    /// The digest of the image as it is: what firmware compares with a signature,
+    /// The digests of the image as it is: what firmware compares with a signature,
     /// looks up in db and dbx, and measures into PCR 4.
     ///
     /// # Errors
     /// When the reader fails.
-    pub fn digest(
+    pub fn digests(
         &self,
         file: &mut (impl Read + Seek),
-        algorithm: HashAlgorithm,
-    ) -> Result<Vec<u8>, Error> {
-        let mut hasher = algorithm.hasher();
+        algorithms: &Banks,
+    ) -> Result<Digests, Error> {
+        let mut hashers = Hashers::new(algorithms);
         for range in self.counted() {
-            read_range(file, range, |_, bytes| hasher.update(bytes))?;
+            read_range(file, range, |_, bytes| hashers.update(bytes))?;
         }
-        Ok(hasher.finish())
+        Ok(hashers.finish())
     }
 
     /// What a signature needs to know of the content, in one pass where the sections
@@ -325,34 +330,6 @@ pub struct Measured {
     pub(crate) sum: WordSum,
     /// The certificate table.
     pub(crate) table: Vec<u8>,
-}
-
-/// A file's first bytes, which are read with checks.
-#[derive(Debug, Clone, Copy)]
-struct Head<'a>(&'a [u8]);
-
-impl Head<'_> {
-    fn bytes<const N: usize>(self, field: &'static str, offset: u64) -> Result<[u8; N], Error> {
-        let found = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.0.get(start..start.checked_add(N)?));
-        let mut bytes = [0; N];
-        if let Some(found) = found {
-            bytes.copy_from_slice(found);
-        } else {
-            let reason = format!("is beyond the {} bytes of the head", self.0.len());
-            return Err(refuse(field, offset, reason));
-        }
-        Ok(bytes)
-    }
-
-    fn u16(self, field: &'static str, offset: u64) -> Result<u16, Error> {
-        self.bytes(field, offset).map(u16::from_le_bytes)
-    }
-
-    fn u32(self, field: &'static str, offset: u64) -> Result<u32, Error> {
-        self.bytes(field, offset).map(u32::from_le_bytes)
-    }
 }
 
 /// The range of the certificate table, checked to be the end of the file: firmware

@@ -60,6 +60,12 @@ pub enum Error {
     /// Signed data that is no signature of an image.
     #[error("the signature {0}")]
     SignedData(String),
+    /// A name that no bank of a TPM has.
+    #[error("`{}` is none of sha1, sha256, sha384 and sha512", .0.escape_debug())]
+    Bank(String),
+    /// A text that is no path of boot phases.
+    #[error("`{}` is no path of boot phases, words joined by `:`", .0.escape_debug())]
+    PhasePath(String),
 }
 
 impl Error {

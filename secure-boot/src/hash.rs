@@ -1,9 +1,12 @@
 //! The hash algorithms of firmware and TPM, by name.
 
+use std::str::FromStr;
+
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::asn1::{ObjectIdentifier, oid};
+use crate::error::Error;
 
 /// A hash algorithm, as the banks of a TPM are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +47,16 @@ impl HashAlgorithm {
         }
     }
 
+    /// `TPM_ALG_ID`.
+    pub(crate) fn tpm_algorithm(self) -> u16 {
+        match self {
+            Self::Sha1 => 0x4,
+            Self::Sha256 => 0xb,
+            Self::Sha384 => 0xc,
+            Self::Sha512 => 0xd,
+        }
+    }
+
     /// The digest of bytes.
     #[must_use]
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
@@ -72,6 +85,17 @@ impl HashAlgorithm {
             oid::SHA512 | oid::SHA512_WITH_RSA => Some(Self::Sha512),
             _ => None,
         }
+    }
+}
+
+impl FromStr for HashAlgorithm {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| Error::Bank(name.to_owned()))
     }
 }
 

@@ -178,6 +178,23 @@ impl PublicKey {
         asn1::sequence(&[&asn1::algorithm(oid::RSA), &asn1::bits(&self.to_pkcs1())])
     }
 
+    /// The `SubjectPublicKeyInfo` as a PEM text.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem::render("PUBLIC KEY", &self.to_der())
+    }
+
+    /// Whether a file holds this key, in PEM or DER.
+    ///
+    /// # Errors
+    /// When it holds no RSA key.
+    pub fn is_in(&self, file: &[u8]) -> Result<bool, Error> {
+        let found = pem::or_der(file, "PUBLIC KEY")?;
+        found
+            .first()
+            .map_or(Ok(false), |der| Ok(Self::parse(der)? == *self))
+    }
+
     /// Whether a PKCS#1 v1.5 signature of bytes is this key's.
     #[must_use]
     pub fn verifies(&self, hash: HashAlgorithm, bytes: &[u8], signature: &[u8]) -> bool {

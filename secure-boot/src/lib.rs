@@ -1,4 +1,5 @@
-//! What UEFI firmware checks before it starts an image, and what it is told to trust.
+//! What UEFI firmware checks before it starts an image, what it is told to trust, and
+//! what it measures.
 //!
 //! Values only: files come in as readers, signatures go out as a recipe of bytes to
 //! replace and to append ([`Amendment`]), so that a signed copy of a large
@@ -11,6 +12,7 @@
 //! - [`certificate`], [`key`], [`pem`]: X.509 certificates and RSA keys.
 //! - [`cms`]: the signed data of PKCS#7, as far as firmware reads it.
 //! - [`sign`], [`verify`]: signatures of images, made and checked.
+//! - [`measure`]: registers of a TPM, predicted, and signed policies for them.
 //! - [`variable`]: signature lists and authenticated updates of PK, KEK and db.
 
 mod asn1;
@@ -22,6 +24,7 @@ pub mod cms;
 mod error;
 mod hash;
 pub mod key;
+pub mod measure;
 pub mod pem;
 pub mod sign;
 #[cfg(test)]

@@ -89,5 +89,7 @@ pub(crate) fn measure(bytes: &[u8]) -> Result<Measured, Error> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let mut file = Cursor::new(bytes);
-    Image::read(&mut file)?.digest(&mut file, HashAlgorithm::Sha256)
+    let algorithms = [HashAlgorithm::Sha256].into();
+    let digests = Image::read(&mut file)?.digests(&mut file, &algorithms)?;
+    Ok(digests.iter().next().unwrap().1.to_vec())
 }

@@ -141,7 +141,7 @@ fn a_file_that_ends_early_is_an_error_of_reading() {
     let parsed = parse(&bytes).unwrap();
     let mut short = std::io::Cursor::new(&bytes[..bytes.len() - 1]);
     let error = parsed
-        .digest(&mut short, HashAlgorithm::Sha256)
+        .digests(&mut short, &[HashAlgorithm::Sha256].into())
         .unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
 }
