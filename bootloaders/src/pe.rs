@@ -49,6 +49,8 @@ pub struct Section {
     pub offset: u32,
     /// How many there are; not more than are mapped.
     pub size: u32,
+    /// How many are mapped: those that the file has not are zero.
+    pub mapped: u32,
 }
 
 impl From<SectionHeader> for Section {
@@ -57,6 +59,7 @@ impl From<SectionHeader> for Section {
             name: header.name,
             offset: header.pointer,
             size: header.raw_size.min(header.virtual_size),
+            mapped: header.virtual_size,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::settings_file::{self, value, values};
 
 pub(crate) mod live;
+pub(crate) mod measure;
 mod merge;
 mod resolve;
 pub(crate) mod signing;
@@ -70,7 +71,6 @@ pub(crate) struct Cli {
 
 /// What there is besides making a tree.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and clap makes it")]
 pub(crate) enum Command {
     #[command(flatten)]
     Live(live::LiveCommand),
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Signing(signing::SigningCommand),
     /// Make one Unified Kernel Image or addon
     Uki(uki::UkiArgs),
+    /// Predict what a TPM holds when an EFI image has been started
+    Measure(measure::MeasureArgs),
 }
 
 /// What `--generate` prints.

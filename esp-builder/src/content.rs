@@ -110,6 +110,49 @@ pub(crate) fn write(assembled: &Assembled, target: &File) -> Result<(), Failure>
     sources.iter().try_for_each(Opened::check_untouched)
 }
 
+/// Reads a file that is put together, from its start to its end, piece by piece.
+pub(crate) fn read(assembled: &Assembled, each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+    let mut buffer = vec![0; CHUNK];
+    let mut read = 0;
+    let map = &assembled.map;
+    for extent in map.extents() {
+        fill(extent.start - read, each);
+        read = extent.end();
+        match &extent.content {
+            Content::Bytes(bytes) => each(bytes),
+            Content::Slice { source, offset } => {
+                let Piece { path, size } = assembled.sources.get(*source);
+                let from = Opened::new(path, *size)?;
+                let end = offset + extent.length;
+                let mut at = *offset;
+                while at < end {
+                    let left = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+                    let piece = &mut buffer[..left];
+                    let found = from.file.read_exact_at(piece, at);
+                    found.map_err(|error| from.unreadable(error))?;
+                    each(piece);
+                    at += left as u64;
+                }
+                from.check_untouched()?;
+            }
+        }
+    }
+    fill(map.length() - read, each);
+    Ok(())
+}
+
+/// Hands out zeros.
+fn fill(mut count: u64, each: &mut dyn FnMut(&[u8])) {
+    const ZEROS: [u8; 512] = [0; 512];
+    while count > 0 {
+        let piece = usize::try_from(count)
+            .unwrap_or(ZEROS.len())
+            .min(ZEROS.len());
+        each(&ZEROS[..piece]);
+        count -= piece as u64;
+    }
+}
+
 /// Copies a file and hashes it; without a target, hashes it.
 fn copy_file(
     from: &Path,

@@ -21,6 +21,7 @@ pub mod generation;
 pub mod generation_list;
 pub mod live;
 pub mod loader;
+pub mod measurement;
 pub mod plan;
 pub mod profile;
 mod publish;

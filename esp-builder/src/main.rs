@@ -15,6 +15,7 @@ mod cli;
 mod failure;
 mod installer;
 mod live_report;
+mod measure_report;
 mod notary;
 mod report;
 mod settings_file;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Live(command)) => installer::run(command),
         Some(Command::Signing(command)) => notary::run(command),
         Some(Command::Uki(args)) => make_image(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Measure(args)) => measure_report::print(&args).map(|()| ExitCode::SUCCESS),
         None => run(&cli).map(|()| ExitCode::SUCCESS),
     };
     match result {
@@ -93,7 +95,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn make_image(args: &UkiArgs) -> Result<(), Failure> {
-    let (image, warnings) = esp_builder::uki::assemble(&args.input())?;
+    let mut input = args.input();
+    input.policy = notary::pcr_policy(&args.policy)?;
+    let (image, warnings) = esp_builder::uki::assemble(&input)?;
     report::warnings(&warnings);
     esp_builder::uki::write(&image, &args.output)?;
     if args.quiet {

@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use esp_builder::signing::{self, Method, OpenImage, Outcome, Signer, key_file, keyring, offline};
+use esp_builder::uki::{PcrPolicy, PcrSigner};
 use secure_boot::certificate::Certificate;
 use secure_boot::variable::Variable;
 use serde_json::json;
 
+use crate::cli::measure::PolicyArgs;
 use crate::cli::signing::{KeysArgs, KeysCommand, SignArgs, SigningCommand};
 use crate::failure::Failure;
 use crate::installer::DIFFERENT;
@@ -142,6 +144,27 @@ fn attach(out: &Path, signatures: &Path, certificate: Option<&Path>) -> Result<(
         let _ = writeln!(text, "signed {role}: {path}");
     }
     print(&text)
+}
+
+/// Reads the keys that vouch for an image.
+pub(crate) fn pcr_policy(args: &PolicyArgs) -> Result<PcrPolicy, Failure> {
+    let mut policy = PcrPolicy {
+        banks: args.pcr_bank.clone(),
+        signers: Vec::new(),
+    };
+    for (index, key) in args.pcr_private_key.iter().enumerate() {
+        let signer = PcrSigner::load(
+            key,
+            args.pcr_public_key.get(index).map(PathBuf::as_path),
+            &args.store_dir,
+        )?;
+        let phases = args.phases.get(index).map(|paths| paths.0.clone());
+        policy.signers.push(PcrSigner {
+            phases: phases.unwrap_or_default(),
+            ..signer
+        });
+    }
+    Ok(policy)
 }
 
 fn load_all(files: &[PathBuf]) -> Result<Vec<Certificate>, Failure> {

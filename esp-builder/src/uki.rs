@@ -24,8 +24,10 @@ use crate::warning::Warning;
 
 mod hwids;
 mod kernel;
+mod policies;
 
 use kernel::Kernel;
+pub use policies::{PcrPolicy, PcrSigner};
 
 /// Who needs the files, in messages.
 const WHOSE: &str = "the image";
@@ -62,6 +64,8 @@ pub struct UkiInput {
     pub pcrpkey: Option<PathBuf>,
     /// Signed PCR policies.
     pub pcrsig: Option<PathBuf>,
+    /// Policies to be signed, in place of those.
+    pub policy: PcrPolicy,
     /// SBAT texts of the image; without one the usual one.
     pub sbat: Vec<PathBuf>,
     /// Any other sections.
@@ -112,6 +116,9 @@ pub fn assemble(input: &UkiInput) -> Result<(Assembled, Vec<Warning>), Error> {
         base.uname = input.uname.as_ref().map(|line| text(line.as_str()));
     }
     let pcrsig = files.optional(input.pcrsig.as_ref(), "PCR policy")?;
+    if base.pcrpkey.is_none() {
+        base.pcrpkey = input.policy.public_key().map(|key| text(&key));
+    }
     let image = Uki {
         base,
         sbat: Some(text(&merged_sbat(input, &stub, kernel.as_ref())?)),
@@ -119,6 +126,7 @@ pub fn assemble(input: &UkiInput) -> Result<(Assembled, Vec<Warning>), Error> {
         pcrsig,
         profiles: input.profiles.iter().map(of_profile).collect(),
     };
+    let image = policies::add(image, &input.policy, &files.pieces)?;
     let sections = image.into_sections().map_err(Error::Uki)?;
     let map = uki::assemble(&Assembly {
         stub: &stub,

@@ -41,6 +41,7 @@ mod refusals;
 
 /// `inspect`, `ls`, `cat`, `extract`, `verify`.
 mod looking;
+mod measuring;
 
 /// `esp-builder install` and its kin, on a directory in place of a partition.
 mod live;

@@ -1,6 +1,6 @@
 use std::fs;
 
-use integration_tests::{BootOptions, Peer, boot, lab};
+use integration_tests::{BootOptions, GuestReport, Peer, boot, lab};
 
 use crate::kit::{Kit, esp, noise};
 
@@ -21,7 +21,7 @@ for name in sys.argv[1:]:
 ";
 
 /// A kit with a stub, a kernel and small files of every kind.
-fn kit() -> Kit {
+pub fn kit() -> Kit {
     let kit = Kit::empty();
     fs::copy(lab::systemd_stub(), kit.path("stub")).unwrap();
     fs::copy(lab::vmlinuz(), kit.path("kernel")).unwrap();
@@ -56,16 +56,16 @@ fn kit() -> Kit {
     kit
 }
 
-fn ukify(kit: &Kit) -> Peer {
+pub fn ukify(kit: &Kit) -> Peer {
     Peer::sid("ukify").dir(kit.root()).arg("build")
 }
 
-fn uki(kit: &Kit) -> Peer {
+pub fn uki(kit: &Kit) -> Peer {
     kit.esp_builder().args(["uki", "--quiet"])
 }
 
 /// Compares two files section by section.
-fn agree(kit: &Kit, ours: &str, theirs: &str) {
+pub fn agree(kit: &Kit, ours: &str, theirs: &str) {
     let python = Peer::sid("python3").dir(kit.root());
     let said = python.args(["-c", SECTIONS, ours, theirs]).ok();
     let found: Vec<_> = said.split("--\n").collect();
@@ -187,6 +187,26 @@ fn bootable(kit: &Kit, path: &str, arguments: &[&str]) {
         .ok();
 }
 
+fn with_tpm() -> BootOptions {
+    BootOptions {
+        tpm: true,
+        ..BootOptions::default()
+    }
+}
+
+/// Compares the guest's TPM with what `measure` says with these arguments. The guest
+/// has no systemd, so that no phase is measured.
+fn registers_are_as_predicted(kit: &Kit, report: &GuestReport, arguments: &[&str]) {
+    let measure = ["measure", "--json", "--bank=sha256", "--phase=:"];
+    let said = kit.esp_builder().args(measure).args(arguments).ok();
+    let predicted: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let kernel = &predicted["profiles"][0]["pcr-11"][0]["sha256"];
+    for (number, expected) in [(4, &predicted["pcr-4"]["sha256"]), (11, kernel)] {
+        let found = report.pcr(number).unwrap().to_ascii_lowercase();
+        assert_eq!(found, expected.as_str().unwrap(), "PCR {number}: {said}");
+    }
+}
+
 #[test]
 fn an_image_boots_without_a_boot_loader() {
     let kit = Kit::empty();
@@ -198,8 +218,9 @@ fn an_image_boots_without_a_boot_loader() {
     bootable(&kit, "tree/EFI/BOOT/BOOTX64.EFI", &arguments);
     kit.describe("", &esp(""));
     kit.compose().args(["-q", "image.toml"]).ok();
-    let report = boot(&kit.image(), &BootOptions::default());
+    let report = boot(&kit.image(), &with_tpm());
     assert_eq!(report.cmdline(), "console=ttyS0 alone=yes");
+    registers_are_as_predicted(&kit, &report, &["tree/EFI/BOOT/BOOTX64.EFI"]);
     assert_eq!(report.kernel(), lab::kernel_release());
     assert!(report.efi("StubInfo").unwrap().starts_with("systemd-stub"));
 }
@@ -225,8 +246,11 @@ fn each_profile_of_an_image_boots() {
             format!("timeout 0\ndefault {default}\n"),
         );
         kit.compose().args(["-q", "image.toml"]).ok();
-        let report = boot(&kit.image(), &BootOptions::default());
+        let report = boot(&kit.image(), &with_tpm());
         let expected = format!("console=ttyS0 chosen={chosen}");
         assert_eq!(report.cmdline(), expected, "{report:?}");
+        let through = ["tree/EFI/Linux/nixos.efi", "--profile", chosen, "--through"];
+        let arguments = [&through[..], &["tree/EFI/BOOT/BOOTX64.EFI"]].concat();
+        registers_are_as_predicted(&kit, &report, &arguments);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use extents::SourceId;
+use extents::{ExtentMap, SourceId};
 
 use crate::error::Error;
 
@@ -150,6 +150,26 @@ impl Content {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// The bytes as a list of extents; holes are zeros.
+    #[must_use]
+    pub fn map(&self) -> ExtentMap {
+        let mut map = ExtentMap::hole(self.length);
+        let mut start = 0;
+        for part in &self.parts {
+            match part {
+                Part::Bytes(bytes) => map.push_bytes(start, Arc::clone(bytes)),
+                Part::Slice {
+                    source,
+                    offset,
+                    length,
+                } => map.push_slice(start, *length, *source, *offset),
+                Part::Zeros(_) => {}
+            }
+            start += part.length();
+        }
+        map
     }
 
     fn push(&mut self, part: Part) {

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use bootloaders::uki::{Profile, SectionName};
 use bootloaders::{Arch, CommandLine, Line};
 use clap::Args;
-use esp_builder::uki::{SectionInput, UkiInput};
+use esp_builder::uki::{PcrPolicy, SectionInput, UkiInput};
+
+use super::measure::PolicyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,6 +70,8 @@ pub(crate) struct UkiArgs {
     /// Signed PCR policies, in JSON
     #[arg(long, value_name = "FILE")]
     pcrsig: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     /// Generations of revocable parts, instead of the usual ones; repeatable
     #[arg(long, value_name = "FILE")]
     sbat: Vec<PathBuf>,
@@ -122,6 +126,7 @@ impl UkiArgs {
             microcode: given.microcode,
             pcrpkey: given.pcrpkey,
             pcrsig: given.pcrsig,
+            policy: PcrPolicy::default(),
             sbat: given.sbat,
             sections: sections
                 .map(|section| (section.name, section.input))

@@ -14,6 +14,14 @@ pub enum SigningError {
         /// What is wrong with it.
         source: secure_boot::Error,
     },
+    /// An image of which nothing is predicted.
+    #[error("`{}` cannot be measured: {reason}", path.display())]
+    Unmeasured {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A signature that the signer made and that does not hold.
     #[error("nothing was signed")]
     Signer(#[source] secure_boot::Error),
@@ -60,6 +68,7 @@ impl SigningError {
                  as `openssl dgst -sha256 -sign KEY` does"
             }
             Self::Manifest { .. } => "name an output of this program",
+            Self::Unmeasured { .. } => "name an EFI image, such as a Unified Kernel Image",
             Self::NoSignatures(_) => "signatures are named TREE/PATH.p7 or TREE/PATH.sig",
         })
     }
