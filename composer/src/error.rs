@@ -140,6 +140,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// `SOURCE_DATE_EPOCH` is no time.
+    #[error("`SOURCE_DATE_EPOCH` is `{}`", text.escape_debug())]
+    NotATime {
+        /// What it is.
+        text: String,
+    },
     /// No definitions of systemd-repart say what a description does.
     #[error("no definitions of systemd-repart are like this: {message}")]
     Definitions {
@@ -271,6 +277,7 @@ impl Error {
             Self::NoProgram { package, .. } => {
                 format!("install `{package}`, or name the program where it is")
             }
+            Self::NotATime { .. } => "write seconds since 1970, or unset it".to_owned(),
             Self::OldProgram { since, .. } => {
                 format!("use systemd {since} or newer, or leave the key out")
             }

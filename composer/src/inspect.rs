@@ -204,6 +204,17 @@ impl LayoutPartition {
                 content: PlannedContent::Empty,
             } => "empty".to_owned(),
             LayoutContent::Planned {
+                content:
+                    PlannedContent::FileSystem {
+                        format,
+                        files,
+                        bytes,
+                    },
+            } => {
+                let (name, bytes) = (format.name(), ByteSize(*bytes));
+                format!("{name}, {files} files of {bytes}")
+            }
+            LayoutContent::Planned {
                 content: PlannedContent::Swap,
             } => "swap space".to_owned(),
             LayoutContent::Found { vfat } => {

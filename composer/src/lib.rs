@@ -23,6 +23,7 @@ mod error;
 pub mod fat;
 pub mod image;
 pub mod inspect;
+pub mod mkfs;
 pub mod partition_type;
 pub mod placement;
 pub mod plan;

@@ -4,6 +4,7 @@ mod cli;
 mod describe;
 mod files;
 mod report;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use serde_json::json;
 
 use cli::{ComposeRequest, Description, Request};
 use report::Progress;
+use workshop::Workshop;
 
 /// `verify` found differences.
 const DIFFERENT: u8 = 3;
@@ -58,10 +60,18 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
         let layout = Layout::of_image(&Image::open(&output)?)?;
         return tell(request, &layout.with_root_hashes(&said), None, &output);
     }
-    let inputs = scan::scan(&config, &base, request.digests)?;
-    let plan = plan::plan(&config, &inputs)?;
+    let mut inputs = scan::scan(&config, &base, request.digests)?;
     if !request.dry_run {
         digests::check(&inputs.sources)?;
+    }
+    let mut workshop = Workshop::new(&config, &output)?;
+    workshop.make_read_only(&mut inputs)?;
+    let layout = plan::lay_out(&config, &inputs)?;
+    if !request.dry_run {
+        workshop.make_writable(&mut inputs, &layout)?;
+    }
+    let plan = plan::complete(&config, &inputs, &layout)?;
+    if !request.dry_run {
         write(request, &plan, &inputs.sources, &output)?;
     }
     tell(request, &Layout::of_plan(&plan), Some(&plan), &output)

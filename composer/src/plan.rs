@@ -9,7 +9,7 @@ use extents::ExtentMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::{ImageConfig, ImageSize, MinimumSizes, PartitionConfig};
+use crate::config::{FileSystem, ImageConfig, ImageSize, MinimumSizes, PartitionConfig};
 use crate::error::Error;
 use crate::fat::Geometry;
 use crate::partition_type::PartitionType;
@@ -56,6 +56,15 @@ pub enum PlannedContent {
         /// How many.
         size: u64,
     },
+    /// A file system that a program makes.
+    FileSystem {
+        /// Which.
+        format: FileSystem,
+        /// How many files it has.
+        files: usize,
+        /// How many bytes they have.
+        bytes: u64,
+    },
     /// A FAT file system.
     Vfat {
         /// Where its parts are.
@@ -69,13 +78,19 @@ pub enum PlannedContent {
     },
 }
 
-/// Plans an image. The description is settled ([`ImageConfig::settle`]).
+/// An image with every identifier, size and place fixed, but not its content.
+#[derive(Debug)]
+pub struct ImageLayout {
+    size: u64,
+    /// The entry of each partition of the description; none where it is left out.
+    pub entries: Vec<Option<TableEntry>>,
+}
+
+/// Lays an image out. The description is settled ([`ImageConfig::settle`]).
 ///
 /// # Errors
-/// When a partition cannot be as described, or the partitions do not fit the
-/// image; nothing was written then.
-pub fn plan(config: &ImageConfig, inputs: &Inputs) -> Result<ImagePlan, Error> {
-    let sector = config.sector_size();
+/// When a partition cannot be as described, or the partitions do not fit the image.
+pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Error> {
     let mut claims = Vec::new();
     for (number, (partition, input)) in (1..).zip(config.partitions.iter().zip(&inputs.partitions))
     {
@@ -83,11 +98,23 @@ pub fn plan(config: &ImageConfig, inputs: &Inputs) -> Result<ImagePlan, Error> {
         claims.push(claim.map_err(in_partition(number, partition))?);
     }
     let (size, places) = place(config, &claims)?;
-    let seed = seed_of(config);
+    let entries = entries(config, &places);
+    Ok(ImageLayout { size, entries })
+}
+
+/// Plans the content of an image that is laid out.
+///
+/// # Errors
+/// When a partition cannot hold what it should; nothing was written then.
+pub fn complete(
+    config: &ImageConfig,
+    inputs: &Inputs,
+    layout: &ImageLayout,
+) -> Result<ImagePlan, Error> {
+    let (size, sector) = (layout.size, config.sector_size());
     let mut extents = ExtentMap::hole(size);
-    let entries = entries(config, seed, &places);
-    let disk = seed.disk();
-    let kept: Vec<TableEntry> = entries.iter().flatten().cloned().collect();
+    let disk = seed_of(config).disk();
+    let kept: Vec<TableEntry> = layout.entries.iter().flatten().cloned().collect();
     let is_fitted = config.image.size == ImageSize::Auto;
     let usable_end = table::usable_end(size, sector, is_fitted);
     let table = table::render(size, sector, disk, &kept, usable_end)
@@ -99,9 +126,9 @@ pub fn plan(config: &ImageConfig, inputs: &Inputs) -> Result<ImagePlan, Error> {
         .partitions
         .iter()
         .zip(&inputs.partitions)
-        .zip(entries);
+        .zip(&layout.entries);
     for (number, ((partition, input), entry)) in (1..).zip(parts) {
-        let Some(entry) = entry else {
+        let Some(entry) = entry.clone() else {
             left_out.push(partition.label().to_owned());
             continue;
         };
@@ -163,32 +190,54 @@ fn place(config: &ImageConfig, claims: &[Claim]) -> Result<(u64, Vec<Option<Plac
     })
 }
 
-/// The entries of the table; those of partitions that are left out count for the
-/// identifiers of the others, which so do not depend on the size of the image.
-fn entries(config: &ImageConfig, seed: Seed, places: &[Option<Place>]) -> Vec<Option<TableEntry>> {
-    let mut types: Vec<PartitionType> = Vec::new();
-    let mut entries = Vec::new();
-    let labels = labels(config);
-    for ((partition, place), label) in config.partitions.iter().zip(places).zip(labels) {
-        let partition_type = partition
-            .partition_type()
-            .unwrap_or_else(|error| unreachable!("checked: {error}"));
-        let index = types
-            .iter()
-            .filter(|other| **other == partition_type)
-            .count() as u64;
-        types.push(partition_type);
-        let derived = || seed.partition(partition_type.0, index);
-        entries.push(place.map(|place| TableEntry {
-            partition_type,
-            uuid: partition.uuid.unwrap_or_else(derived),
-            label,
+/// The entries of the table.
+fn entries(config: &ImageConfig, places: &[Option<Place>]) -> Vec<Option<TableEntry>> {
+    let named = config.partitions.iter().zip(identities(config));
+    let named = named.zip(places);
+    let entry = |((partition, identity), place): ((&PartitionConfig, Identity), &Option<Place>)| {
+        place.map(|place| TableEntry {
+            partition_type: identity.partition_type,
+            uuid: identity.uuid,
+            label: identity.label,
             attributes: partition.attributes(),
             start: place.start,
             size: place.size,
-        }));
+        })
+    };
+    named.map(entry).collect()
+}
+
+/// What a partition is called.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its type.
+    pub partition_type: PartitionType,
+    /// Its GUID.
+    pub uuid: Uuid,
+    /// Its label.
+    pub label: String,
+}
+
+/// What the partitions are called; those that are left out count for the others,
+/// whose identifiers so do not depend on the size of the image.
+#[must_use]
+pub fn identities(config: &ImageConfig) -> Vec<Identity> {
+    let seed = seed_of(config);
+    let mut identities: Vec<Identity> = Vec::new();
+    for (partition, label) in config.partitions.iter().zip(labels(config)) {
+        let partition_type = partition
+            .partition_type()
+            .unwrap_or_else(|error| unreachable!("checked: {error}"));
+        let is_twin = |other: &&Identity| other.partition_type == partition_type;
+        let index = identities.iter().filter(is_twin).count() as u64;
+        let derived = || seed.partition(partition_type.0, index);
+        identities.push(Identity {
+            partition_type,
+            uuid: partition.uuid.unwrap_or_else(derived),
+            label,
+        });
     }
-    entries
+    identities
 }
 
 /// The labels, those that are not given derived from the type: `swap`, then

@@ -136,7 +136,7 @@ impl Writer<'_> {
 }
 
 /// Compares an open source with what was planned.
-fn check_unchanged(file: &File, planned: &Source) -> Result<(), Error> {
+pub(crate) fn check_unchanged(file: &File, planned: &Source) -> Result<(), Error> {
     let found = file.metadata().map_err(error::read(&planned.path))?;
     if found.len() == planned.size && scan::stamp(&found) == planned.stamp {
         return Ok(());

@@ -4,6 +4,8 @@
 //! says. Symbolic links are followed, as the boot file systems hold none.
 #![expect(clippy::disallowed_methods, reason = "looks at the sources")]
 
+mod excluded;
+
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,11 @@ use std::path::{Path, PathBuf};
 use extents::SourceId;
 use tree_manifest::{Entry, File, Role, Tree, TreePath};
 
-use crate::config::{ImageConfig, PartitionConfig};
+use crate::config::{FileSystem, ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
 use crate::source::{Source, Sources, Stamp};
 use crate::tree::{FileContent, FileTree};
+use excluded::Excluded;
 
 /// What every partition holds, and the files it comes from.
 #[derive(Debug, Default)]
@@ -34,6 +37,17 @@ pub enum PartitionInput {
     Blocks(SourceId, u64),
     /// Files and directories.
     Tree(FileTree),
+    /// A file system that a program made of files and directories.
+    Made {
+        /// The file it is in.
+        source: SourceId,
+        /// How long it is, in bytes.
+        size: u64,
+        /// Where in it there is data: start and length, in bytes.
+        data: Vec<(u64, u64)>,
+        /// What it was made of.
+        tree: FileTree,
+    },
 }
 
 /// Whether content is compared with the digests of its manifest.
@@ -61,6 +75,7 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
         digests,
         sources: Sources::default(),
         excluded: Excluded::default(),
+        keeps_links: false,
     };
     let mut partitions = Vec::new();
     for (number, partition) in (1..).zip(&config.partitions) {
@@ -84,30 +99,8 @@ struct Scan<'a> {
     digests: CheckDigests,
     sources: Sources,
     excluded: Excluded,
-}
-
-/// What is not copied: a place, or with `true` only what is in it.
-#[derive(Debug, Default)]
-struct Excluded {
-    sources: Vec<(PathBuf, bool)>,
-    targets: Vec<(String, bool)>,
-}
-
-impl Excluded {
-    fn of(config: &PartitionConfig, base: &Path) -> Self {
-        let source = |text: &String| (base.join(text.trim_end_matches('/')), text.ends_with('/'));
-        let target = |text: &String| (text.trim_matches('/').to_owned(), text.ends_with('/'));
-        Self {
-            sources: config.exclude_files.iter().map(source).collect(),
-            targets: config.exclude_files_target.iter().map(target).collect(),
-        }
-    }
-
-    fn has(&self, from: &Path, to: &str, content: bool) -> bool {
-        let is_source = |(path, only): &(PathBuf, bool)| path == from && *only == content;
-        let is_target = |(path, only): &(String, bool)| path == to && *only == content;
-        self.sources.iter().any(is_source) || self.targets.iter().any(is_target)
-    }
+    /// Whether the file system has symbolic links, so that they are not followed.
+    keeps_links: bool,
 }
 
 impl Scan<'_> {
@@ -122,6 +115,7 @@ impl Scan<'_> {
             return Ok(PartitionInput::Empty);
         }
         self.excluded = Excluded::of(config, self.base);
+        self.keeps_links = config.format != Some(FileSystem::Vfat);
         let mut tree = FileTree::default();
         for directory in &config.make_directories {
             if let Some(path) = target(directory)? {
@@ -143,6 +137,12 @@ impl Scan<'_> {
                 &mut Vec::new(),
             )?;
         }
+        for link in &config.make_symlinks {
+            let (place, leads) = link.split_once(':').unwrap_or((link, ""));
+            if let Some(place) = target(place)? {
+                tree.add_symlink(place, leads.to_owned())?;
+            }
+        }
         Ok(PartitionInput::Tree(tree))
     }
 
@@ -154,18 +154,20 @@ impl Scan<'_> {
         let written = stamp(&fs::metadata(&path).map_err(error::read(&path))?).modified;
         for (place, entry) in load_tree(&path, role)? {
             match entry {
-                Entry::Directory { .. } => tree.add_directory(place)?,
+                Entry::Directory { mode } => {
+                    if let Some(mode) = mode {
+                        tree.set_mode(place.clone(), u32::from(mode.bits()));
+                    }
+                    tree.add_directory(place)?;
+                }
                 Entry::File(file) => {
+                    if let Some(mode) = file.mode {
+                        tree.set_mode(place.clone(), u32::from(mode.bits()));
+                    }
                     let content = self.manifest_file(&place, &file, directory, written)?;
                     tree.add_file(place, content)?;
                 }
-                Entry::Symlink { .. } => {
-                    let reason = "this file system holds no symbolic links".to_owned();
-                    return Err(Error::NotForFat {
-                        path: place,
-                        reason,
-                    });
-                }
+                Entry::Symlink { target } => tree.add_symlink(place, target)?,
             }
         }
         Ok(())
@@ -225,12 +227,29 @@ impl Scan<'_> {
         if self.excluded.has(from, place, false) {
             return Ok(());
         }
-        let only_itself = self.excluded.has(from, place, true);
-        let metadata = fs::metadata(from).map_err(error::read(from))?;
+        // What is named in the description is meant, even by a link.
+        let look = if self.keeps_links && !above.is_empty() {
+            fs::symlink_metadata(from)
+        } else {
+            fs::metadata(from)
+        };
+        let metadata = look.map_err(error::read(from))?;
         let unusual = |what| Error::Unusual {
             path: from.to_owned(),
             what,
         };
+        if metadata.is_symlink() {
+            let leads = fs::read_link(from).map_err(error::read(from))?;
+            let leads = leads.into_os_string().into_string();
+            let leads = leads.map_err(|_| unusual("a link whose target is not UTF-8"))?;
+            return match to {
+                Some(to) => tree.add_symlink(to, leads),
+                None => Ok(()),
+            };
+        }
+        if let Some(to) = &to {
+            tree.set_mode(to.clone(), metadata.mode() & 0o7777);
+        }
         if metadata.is_file() {
             let Some(to) = to else {
                 return Err(unusual(
@@ -248,15 +267,29 @@ impl Scan<'_> {
             return Err(unusual("a link that leads back up"));
         }
         above.push(inode);
-        if let Some(to) = &to {
+        self.copy_directory(tree, from, to.as_ref(), above)?;
+        above.pop();
+        Ok(())
+    }
+
+    /// Adds a directory with what is in it.
+    fn copy_directory(
+        &mut self,
+        tree: &mut FileTree,
+        from: &Path,
+        to: Option<&TreePath>,
+        above: &mut Vec<(u64, u64)>,
+    ) -> Result<(), Error> {
+        if let Some(to) = to {
             tree.add_directory(to.clone())?;
+        }
+        let place = to.map_or("", TreePath::as_str);
+        if self.excluded.has(from, place, true) {
+            return Ok(());
         }
         let mut names = Vec::new();
         for item in fs::read_dir(from).map_err(error::read(from))? {
             names.push(item.map_err(error::read(from))?.file_name());
-        }
-        if only_itself {
-            names.clear();
         }
         names.sort_unstable();
         for name in names {
@@ -265,13 +298,10 @@ impl Scan<'_> {
                 path: path.clone(),
                 what: "not named in UTF-8",
             })?;
-            let place = to
-                .as_ref()
-                .map_or_else(|| name.clone(), |to| format!("{to}/{name}"));
+            let place = to.map_or_else(|| name.clone(), |to| format!("{to}/{name}"));
             let place = TreePath::new(place).map_err(|error| not_a_place(&error))?;
             self.copy(tree, &path, Some(place), above)?;
         }
-        above.pop();
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::source::Sources;
 #[derive(Debug, Clone, Default)]
 pub struct FileTree {
     nodes: BTreeMap<TreePath, Node>,
+    modes: BTreeMap<TreePath, u32>,
 }
 
 /// One thing in a file tree.
@@ -22,6 +23,8 @@ pub enum Node {
     Directory,
     /// A regular file.
     File(FileContent),
+    /// A symbolic link, and where it leads.
+    Symlink(String),
 }
 
 /// The bytes of a file.
@@ -50,13 +53,41 @@ impl FileTree {
     /// # Errors
     /// When something else is there already, or above it.
     pub fn add_file(&mut self, path: TreePath, content: FileContent) -> Result<(), Error> {
+        self.add_leaf(path, Node::File(content))
+    }
+
+    /// Adds a symbolic link, and the directories above it.
+    ///
+    /// # Errors
+    /// When something else is there already, or above it.
+    pub fn add_symlink(&mut self, path: TreePath, target: String) -> Result<(), Error> {
+        self.add_leaf(path, Node::Symlink(target))
+    }
+
+    fn add_leaf(&mut self, path: TreePath, node: Node) -> Result<(), Error> {
         if let Some(parent) = path.parent() {
             self.add_directory(parent)?;
         }
-        match self.nodes.insert(path.clone(), Node::File(content)) {
+        match self.nodes.insert(path.clone(), node) {
             None => Ok(()),
             Some(_) => Err(Error::Twice { path }),
         }
+    }
+
+    /// Sets the permissions of an entry.
+    pub fn set_mode(&mut self, path: TreePath, mode: u32) {
+        self.modes.insert(path, mode);
+    }
+
+    /// The permissions of an entry: those that were set, or the usual ones.
+    #[must_use]
+    pub fn mode(&self, path: &TreePath) -> u32 {
+        let usual = match self.nodes.get(path) {
+            Some(Node::File(_)) => 0o644,
+            Some(Node::Symlink(_)) => 0o777,
+            Some(Node::Directory) | None => 0o755,
+        };
+        self.modes.get(path).copied().unwrap_or(usual)
     }
 
     /// Adds a directory, and those above it. One that is there already stays.
@@ -67,7 +98,9 @@ impl FileTree {
         for directory in std::iter::successors(Some(path), TreePath::parent) {
             match self.nodes.get(&directory) {
                 Some(Node::Directory) => break,
-                Some(Node::File(_)) => return Err(Error::Twice { path: directory }),
+                Some(Node::File(_) | Node::Symlink(_)) => {
+                    return Err(Error::Twice { path: directory });
+                }
                 None => self.nodes.insert(directory, Node::Directory),
             };
         }
@@ -84,7 +117,7 @@ impl FileTree {
     pub fn totals(&self) -> (usize, u64) {
         let files = self.nodes.values().filter_map(|node| match node {
             Node::File(content) => Some(content.size()),
-            Node::Directory => None,
+            Node::Directory | Node::Symlink(_) => None,
         });
         files.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size))
     }
@@ -102,6 +135,9 @@ impl FileTree {
                 reason,
             };
             fat::check_name(path.name()).map_err(|reason| refuse(reason.to_owned()))?;
+            if matches!(node, Node::Symlink(_)) {
+                return Err(refuse("FAT holds no symbolic links".to_owned()));
+            }
             if let Node::File(content) = node
                 && content.size() > fat::MAX_FILE_SIZE
             {
@@ -119,6 +155,7 @@ impl FileTree {
         }
         Ok(())
     }
+
     /// An entry and where it comes from; of a directory, the first file in it.
     fn describe(&self, path: &TreePath, sources: &Sources) -> String {
         match self.nodes.get(path) {
@@ -126,6 +163,7 @@ impl FileTree {
                 format!("`{path}` (from `{}`)", sources.get(*id).path.display())
             }
             Some(Node::File(FileContent::Bytes(_))) => format!("`{path}` (text of a manifest)"),
+            Some(Node::Symlink(_)) => format!("`{path}` (a symbolic link)"),
             Some(Node::Directory) | None => {
                 let below = format!("{path}/");
                 let is_file_below = |(inner, node): &(&TreePath, &Node)| {

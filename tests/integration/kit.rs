@@ -1,7 +1,8 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use integration_tests::{Peer, binary};
+use integration_tests::{Peer, binary, lab};
 use tempfile::TempDir;
 
 /// A folder of its own with a tree in it.
@@ -89,6 +90,16 @@ impl Kit {
         let output = "output = \"image.raw\"";
         let text = format!("[image]\nseed = \"{SEED}\"\n{output}\n{image}\n{partitions}");
         self.write("image.toml", text);
+    }
+
+    /// Makes a program that runs a command of the sid chroot; returns its path.
+    pub fn sid_program(&self, name: &str, command: &str) -> String {
+        let script = lab::script("in-sid");
+        let text = format!("#!/bin/sh\nexec '{}' {command} \"$@\"\n", script.display());
+        self.write(name, text);
+        let path = self.path(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
     }
 
     pub fn compose(&self) -> Peer {

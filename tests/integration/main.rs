@@ -30,6 +30,9 @@ mod images;
 /// Where `compose` puts partitions, against systemd-repart.
 mod placement;
 
+/// File systems that other programs make, judged by their own checkers.
+mod file_systems;
+
 /// The engine `repart`, and definitions of systemd-repart.
 mod repart;
 

@@ -1,21 +1,8 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use integration_tests::{Peer, lab};
+use integration_tests::Peer;
 
 use crate::kit::{Kit, SEED, judge_fat, judge_table, partitions};
-
-/// A program that runs the systemd-repart of the sid chroot.
-fn wrapper(kit: &Kit, name: &str, command: &str) -> String {
-    let script = lab::script("in-sid");
-    kit.write(
-        name,
-        format!("#!/bin/sh\nexec '{}' {command} \"$@\"\n", script.display()),
-    );
-    let path = kit.path(name);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path.display().to_string()
-}
 
 /// Partitions that both engines can make, with sizes systemd-repart has no floor above.
 const PARTITIONS: &str = "[[partition]]\ntype = \"esp\"\nformat = \"vfat\"\ntree = \"tree\"\n\
@@ -46,7 +33,7 @@ fn kit(image: &str) -> Kit {
 fn both_engines_make_the_same_image() {
     for image in ["", "size = \"256M\""] {
         let kit = kit(image);
-        let repart = wrapper(&kit, "repart-262", "systemd-repart");
+        let repart = kit.sid_program("repart-262", "systemd-repart");
         kit.compose().args(["-q", "image.toml"]).ok();
         let said = kit
             .compose()
@@ -119,7 +106,7 @@ fn what_systemd_repart_cannot_do_is_told() {
         said.contains("`no-such-repart` is not there") && said.contains("install `systemd-repart`"),
         "{said}"
     );
-    let old = wrapper(&kit, "old", "echo systemd 256 '(256.7)' #");
+    let old = kit.sid_program("old", "echo systemd 256 '(256.7)' #");
     let more = "[[partition]]\ntype = \"root\"\nmake-symlinks = [\"/a:b\"]\n";
     kit.describe("engine = \"repart\"", more);
     let said = kit
@@ -134,7 +121,7 @@ fn what_systemd_repart_cannot_do_is_told() {
         "engine = \"repart\"\nsize = \"8M\"",
         "[[partition]]\ntype = \"home\"\n",
     );
-    let repart = wrapper(&kit, "repart-262", "systemd-repart");
+    let repart = kit.sid_program("repart-262", "systemd-repart");
     let before = kit.names();
     let said = kit
         .compose()

@@ -51,7 +51,7 @@ pub fn check(engine: Engine, partition: &PartitionConfig) -> Result<(), String> 
     }
     if engine == Engine::Embedded
         && let Some(format) = partition.format
-        && !matches!(format, FileSystem::Vfat | FileSystem::Swap)
+        && matches!(format, FileSystem::Btrfs | FileSystem::Xfs)
     {
         let what = format!("`format = \"{}\"`", format.name());
         return Err(refusal(engine, &what, other));

@@ -206,7 +206,7 @@ impl<'a> Contents<'a> {
                 .flatten()
                 .filter_map(|(path, node)| match node {
                     Node::File(content) if content.size() > 0 => Some((*path, content)),
-                    Node::File(_) | Node::Directory => None,
+                    Node::File(_) | Node::Directory | Node::Symlink(_) => None,
                 })
         };
         let is_small = |content: &FileContent| content.size() < BLOCK;
@@ -336,7 +336,7 @@ impl<'a> Layout<'a> {
                 cluster: self.cluster_of(Some(path)),
                 size: match node {
                     Node::File(content) => content.size(),
-                    Node::Directory => 0,
+                    Node::Directory | Node::Symlink(_) => 0,
                 },
             })
             .collect();

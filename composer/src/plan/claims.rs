@@ -1,8 +1,9 @@
 //! What each partition asks for: its least and greatest size, and the space behind it.
 
-use crate::config::{FileSystem, ImageConfig, MinimumSizes, PartitionConfig};
+use crate::config::{FileSystem, ImageConfig, Minimize, MinimumSizes, PartitionConfig};
 use crate::error::Error;
 use crate::fat::{self, FatType, Request};
+use crate::mkfs;
 use crate::partition_type::PartitionType;
 use crate::placement::{Bounds, Claim};
 use crate::scan::PartitionInput;
@@ -32,7 +33,11 @@ pub fn claim(
 ) -> Result<Claim, Error> {
     let sector = config.sector_size();
     let needed = match (input, partition.format) {
-        (PartitionInput::Blocks(_, size), _) => *size,
+        (PartitionInput::Blocks(_, size) | PartitionInput::Made { size, .. }, _) => *size,
+        (PartitionInput::Tree(tree), Some(FileSystem::Ext4)) => mkfs::ext4::least_size(tree),
+        (PartitionInput::Empty, Some(FileSystem::Ext4)) => {
+            mkfs::ext4::least_size(&FileTree::default())
+        }
         (PartitionInput::Tree(tree), Some(FileSystem::Vfat)) => {
             vfat_size(config, partition, tree, sources)?
         }
@@ -99,8 +104,16 @@ fn of_repart(partition: &PartitionConfig, needed: u64, sector: SectorSize) -> Bo
     let is_read_only = partition.format.is_some_and(FileSystem::is_read_only);
     let default = if is_read_only { 1 } else { DEFAULT_SIZE };
     let given = partition.size_min_bytes.map(ByteSize::bytes);
-    let floor = round_up(given.unwrap_or(default).max(1), GRAIN);
-    let floor = floor.max(reserved(partition, sector));
+    let is_minimal = partition
+        .minimize
+        .is_some_and(|minimize| minimize != Minimize::Off);
+    let default = if is_minimal { 1 } else { default };
+    let reserved = if is_minimal {
+        1
+    } else {
+        reserved(partition, sector)
+    };
+    let floor = round_up(given.unwrap_or(default).max(reserved), GRAIN);
     let most = partition
         .size_max_bytes
         .map(|most| most.bytes() / GRAIN * GRAIN);

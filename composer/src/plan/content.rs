@@ -6,6 +6,7 @@ use super::PlannedContent;
 use crate::config::{FileSystem, PartitionConfig};
 use crate::error::Error;
 use crate::fat::{self, Request, VolumeId};
+use crate::mkfs;
 use crate::scan::PartitionInput;
 use crate::seed;
 use crate::size::{ByteSize, SectorSize};
@@ -33,7 +34,25 @@ pub fn fill(
             extents.push_bytes(0, bytes);
             return Ok((PlannedContent::Swap, extents));
         }
-        (PartitionInput::Tree(tree), _) => tree,
+        (
+            PartitionInput::Made {
+                source, data, tree, ..
+            },
+            Some(format),
+        ) => {
+            let mut extents = ExtentMap::hole(entry.size);
+            for (start, length) in data {
+                extents.push_slice(*start, *length, *source, *start);
+            }
+            return Ok((made(format, tree), extents));
+        }
+        (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
+            return Ok((made(format, tree), ExtentMap::hole(entry.size)));
+        }
+        (PartitionInput::Empty, Some(format)) if mkfs::is_made(format) => {
+            return Ok((made(format, &empty_tree), ExtentMap::hole(entry.size)));
+        }
+        (PartitionInput::Made { tree, .. } | PartitionInput::Tree(tree), _) => tree,
         (PartitionInput::Empty, Some(FileSystem::Vfat)) => &empty_tree,
         (PartitionInput::Empty, _) => {
             return Ok((PlannedContent::Empty, ExtentMap::hole(entry.size)));
@@ -58,6 +77,16 @@ pub fn fill(
         used,
     };
     Ok((content, volume.extents))
+}
+
+/// What is told of a file system that a program made, or would make.
+fn made(format: FileSystem, tree: &FileTree) -> PlannedContent {
+    let (files, bytes) = tree.totals();
+    PlannedContent::FileSystem {
+        format,
+        files,
+        bytes,
+    }
 }
 
 fn blocks(source: SourceId, size: u64, room: u64) -> (PlannedContent, ExtentMap) {
