@@ -8,7 +8,7 @@
 //! into our types: a document may come from anywhere.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
@@ -92,8 +92,8 @@ pub fn load(path: &Path) -> Result<Document, Error> {
 }
 
 /// Reads a document that is open; `None` when there is something wrong with it.
-pub(crate) fn load_open((file, length): (File, u64)) -> Option<Document> {
-    let length = length.min(LONGEST + 1);
+pub(crate) fn load_open(file: File, metadata: &Metadata) -> Option<Document> {
+    let length = metadata.len().min(LONGEST + 1);
     parse(&read_whole(file.take(LONGEST + 1), length).ok()?).ok()
 }
 

@@ -115,6 +115,9 @@ pub struct GenerationInput {
     /// How many generations of each profile are taken, the newest; all of them
     /// without a limit.
     pub limit: Option<NonZeroUsize>,
+    /// Whether the generations of profiles are dated by the day they came to this
+    /// machine, which is another on every machine.
+    pub dates: bool,
 }
 
 /// A bootspec document and the number of its generation.
@@ -282,6 +285,26 @@ impl FromStr for DefaultChoice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Date(String);
 
+impl Date {
+    /// The day of a time in seconds since 1970, in UTC; `None` when its year has not
+    /// four digits.
+    #[must_use]
+    pub fn of_unix(seconds: i64) -> Option<Self> {
+        // Years begin in March, so that a leap day is the last of its year; 400 of them
+        // have 146097 days.
+        let days = seconds.div_euclid(86_400) + 719_468;
+        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = era * 400 + year + i64::from(month <= 2);
+        let is_short = (0..=9999).contains(&year);
+        is_short.then(|| Self(format!("{year:04}-{month:02}-{day:02}")))
+    }
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -324,6 +347,26 @@ mod tests {
                 path: path.into(),
             };
             assert_eq!(parsed, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_days_of_the_calendar() {
+        for (seconds, day) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (951_782_399, "2000-02-28"),
+            (951_782_400, "2000-02-29"),
+            (951_868_800, "2000-03-01"),
+            (4_107_542_399, "2100-02-28"),
+            (4_107_542_400, "2100-03-01"),
+            (1_795_392_000, "2026-11-23"),
+            (253_402_300_799, "9999-12-31"),
+        ] {
+            assert_eq!(Date::of_unix(seconds).unwrap().to_string(), day);
+        }
+        for seconds in [253_402_300_800, i64::MAX, i64::MIN] {
+            assert_eq!(Date::of_unix(seconds), None, "{seconds}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use bootloaders::BootFile;
@@ -49,6 +49,8 @@ pub struct Located {
     pub inside: PathBuf,
     /// Its length in bytes.
     pub size: u64,
+    /// When its inode last changed, in seconds since 1970.
+    pub changed: i64,
 }
 
 /// What needs a file, and as what; for messages.
@@ -135,12 +137,12 @@ impl Sources {
     }
 
     /// Opens a regular file that a document names, whatever links lead there, and says
-    /// how many bytes it has. The kernel walks the path; when it does not get there,
+    /// what it is. The kernel walks the path; when it does not get there,
     /// [`Sources::locate`] says why.
     ///
     /// # Errors
     /// When it cannot be opened, is no regular file, or when Linux is older than 5.6.
-    pub fn open(&self, path: &Path) -> io::Result<(File, u64)> {
+    pub fn open(&self, path: &Path) -> io::Result<(File, Metadata)> {
         // What is no file must not make us wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = match &self.root {
@@ -152,7 +154,7 @@ impl Sources {
         if !metadata.is_file() {
             return Err(not_a_file());
         }
-        Ok((file, metadata.len()))
+        Ok((file, metadata))
     }
 
     /// A path of a document as the host reads it, links unresolved; for messages
@@ -352,6 +354,7 @@ fn of_metadata(host: PathBuf, inside: PathBuf, metadata: &Metadata) -> io::Resul
         host,
         inside,
         size: metadata.len(),
+        changed: metadata.ctime(),
     })
 }
 

@@ -153,6 +153,7 @@ impl Flags {
                     list: self.generations.clone(),
                     profiles: self.profile.clone(),
                     limit: self.limit.and_then(NonZeroUsize::new),
+                    dates: false,
                 })),
             },
             (Some(kernel), false) => match of_generations {

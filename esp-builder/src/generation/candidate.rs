@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tree_manifest::GenerationId;
@@ -22,8 +23,14 @@ pub(super) struct Candidate {
     /// Its profile and number.
     pub(super) id: GenerationId,
     date: Option<Date>,
+    /// Whether the day it was made stands in for a date.
+    is_dated: bool,
     origin: Origin,
 }
+
+/// A document, and the day on which it came to this machine: when its inode last
+/// changed. Nix sets all other times to one second after the epoch.
+pub(super) type Read = (Document, Option<Date>);
 
 /// Where a candidate's document is.
 #[derive(Debug)]
@@ -57,7 +64,7 @@ impl Candidates {
         if let Some(list) = &input.list {
             found.add_list(list, sources)?;
         }
-        found.add_profiles(&input.profiles, sources)?;
+        found.add_profiles(input, sources)?;
         Ok(found)
     }
 
@@ -74,6 +81,7 @@ impl Candidates {
             let candidate = Candidate {
                 id: generation(None, previous),
                 date: None,
+                is_dated: false,
                 origin: Origin::Host(path.clone()),
             };
             self.add(candidate, sources)?;
@@ -94,6 +102,7 @@ impl Candidates {
             let candidate = Candidate {
                 id: listed.id,
                 date: listed.date,
+                is_dated: false,
                 origin,
             };
             self.add(candidate, sources)?;
@@ -103,9 +112,9 @@ impl Candidates {
         Ok(())
     }
 
-    fn add_profiles(&mut self, paths: &[PathBuf], sources: &Sources) -> Result<(), Error> {
+    fn add_profiles(&mut self, input: &GenerationInput, sources: &Sources) -> Result<(), Error> {
         let mut known = Vec::new();
-        for path in paths {
+        for path in &input.profiles {
             for (index, profile) in profile::find(path, sources)?.into_iter().enumerate() {
                 // One may be named that came with the system's.
                 if known.contains(&profile) {
@@ -121,6 +130,7 @@ impl Candidates {
                     let candidate = Candidate {
                         id: generation(profile.name.clone(), number),
                         date: None,
+                        is_dated: input.dates,
                         origin: Origin::Link(profile.link(number)),
                     };
                     self.add(candidate, sources)?;
@@ -153,16 +163,20 @@ impl Candidate {
         &self,
         sources: &Sources,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Option<Document>, Error> {
+    ) -> Result<Option<Read>, Error> {
         let link = match &self.origin {
-            Origin::Host(path) => return document::load(path).map(Some),
-            Origin::Inside(path) => return read_inside(path, sources).map(Some),
+            Origin::Host(path) => return Ok(Some((document::load(path)?, None))),
+            Origin::Inside(path) => return Ok(Some((read_inside(path, sources)?, None))),
             Origin::Link(link) => link,
         };
         // Most lead to a document with nothing wrong; of others more must be found out.
         let opened = sources.open(&link.join("boot.json")).ok();
-        if let Some(document) = opened.and_then(document::load_open) {
-            return Ok(Some(document));
+        let loaded = opened.and_then(|(file, metadata)| {
+            let date = Date::of_unix(metadata.ctime());
+            Some((document::load_open(file, &metadata)?, date))
+        });
+        if loaded.is_some() {
+            return Ok(loaded);
         }
         let read = match sources.resolve(link) {
             Ok(system) => self.read_system(&system, sources)?,
@@ -182,24 +196,21 @@ impl Candidate {
     }
 
     /// The document of a system's directory, or why there is none.
-    fn read_system(
-        &self,
-        system: &Path,
-        sources: &Sources,
-    ) -> Result<Result<Document, String>, Error> {
+    fn read_system(&self, system: &Path, sources: &Sources) -> Result<Result<Read, String>, Error> {
         let path = system.join("boot.json");
         match sources.locate_in(system, "boot.json") {
             Ok(located) => document::load(&located.host)
-                .map(Ok)
+                .map(|document| Ok((document, Date::of_unix(located.changed))))
                 .map_err(|error| self.refused(error)),
             Err(error) if is_absent(&error) && sources.is_relocated() => Ok(Err(
                 "has no boot.json, and below a root none can be made".to_owned(),
             )),
             Err(error) if is_absent(&error) => {
-                Ok(document::synthesize(system).map_err(|refusal| {
+                let document = document::synthesize(system).map_err(|refusal| {
                     let reason = refusal.reason;
                     format!("has no boot.json, and none can be made: {reason}")
-                }))
+                });
+                Ok(document.map(|document| (document, None)))
             }
             Err(source) => Err(Error::Document {
                 path: sources.on_host(&path),
@@ -223,10 +234,11 @@ impl Candidate {
     /// The generation and its specialisations.
     pub(super) fn generations(
         &self,
-        document: Document,
+        (document, made): Read,
         sources: &Sources,
     ) -> impl Iterator<Item = Generation> {
         let origin = self.origin(sources);
+        let date = self.date.clone().or(made.filter(|_| self.is_dated));
         let specialisations = document.specialisations.into_iter();
         let named = specialisations.map(|(name, system)| (Some(name), system));
         let systems = std::iter::once((None, document.system)).chain(named);
@@ -237,7 +249,7 @@ impl Candidate {
             },
             system,
             origin: origin.clone(),
-            date: self.date.clone(),
+            date: date.clone(),
         })
     }
 

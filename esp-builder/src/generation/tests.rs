@@ -351,3 +351,27 @@ fn a_missing_document_is_made_from_the_system() {
     let error = GenerationSet::load(&profile, None, &sources).unwrap_err();
     assert!(matches!(error, Error::NoGenerations { .. }), "{error}");
 }
+
+#[test]
+fn generations_may_be_dated_by_the_day_they_came_here() {
+    use std::os::unix::fs::MetadataExt;
+    let kit = kit_with(&[1]);
+    let nested = json!({ "gnome": system("s2") });
+    let mut document = system("s2");
+    document["org.nixos.specialisation.v1"] = nested;
+    install(&kit, "system-2", "s2", &document);
+    let days = |dates| {
+        let input = GenerationInput {
+            dates,
+            ..system_profile(0)
+        };
+        let loaded = load(&kit, &input, None).unwrap();
+        let generations = loaded.generations.as_slice().iter();
+        generations.map(|one| one.date.clone()).collect::<Vec<_>>()
+    };
+    let file = kit.root().join("nix/store/s1-nixos/boot.json");
+    let today = Date::of_unix(fs::metadata(file).unwrap().ctime());
+    assert!(today.is_some());
+    assert_eq!(days(true), [today.clone(), today.clone(), today]);
+    assert_eq!(days(false), [None, None, None]);
+}

@@ -14,7 +14,7 @@ use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
 use esp_builder::live::known::SourceDigests;
 use esp_builder::live::{booted, diff, random_seed};
-use esp_builder::settings::InitrdSecrets;
+use esp_builder::settings::{InitrdSecrets, Input};
 use esp_builder::source::Sources;
 use esp_builder::{Error, Planned, Settings, generation};
 use tree_manifest::Role;
@@ -218,6 +218,12 @@ fn settings(args: &InstallArgs, targets: &[Mounts]) -> Result<Settings, Failure>
     let text = std::fs::read_to_string(flags.root().join("etc/machine-id"));
     flags.default_machine_id(text.ok().and_then(|text| text.trim().parse().ok()));
     let mut settings = flags.resolve()?;
+    // What is made of another root may be copied to any number of machines; and a date
+    // that was chosen is that of all.
+    let is_own = settings.root.is_none() && settings.date.is_none();
+    if let Input::Generations(input) = &mut settings.input {
+        input.dates = is_own;
+    }
     if !args.no_initrd_secrets {
         let boot = |mounts: &Mounts| {
             let xbootldr = mounts.get(&Role::xbootldr());
