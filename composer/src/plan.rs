@@ -184,7 +184,7 @@ fn place(config: &ImageConfig, claims: &[Claim]) -> Result<(u64, Vec<Option<Plac
         format!("{} (`{label}`) {size}", index + 1)
     });
     Err(Error::ImageFull {
-        needed: ByteSize(placement::needed(&claims, usable(0)) + table::BACKUP_BYTES),
+        needed: ByteSize(placement::needed(&claims, usable(0)).saturating_add(table::BACKUP_BYTES)),
         available: ByteSize(available),
         partitions: partitions.collect::<Vec<_>>().join(", "),
     })

@@ -132,3 +132,27 @@ fn tables_are_those_of_systemd_repart() {
     }
     assert!(differences.is_empty(), "{differences}");
 }
+
+#[test]
+fn extreme_sizes_are_placed_or_refused() {
+    let kit = Kit::empty();
+    let home = |keys: &str| format!("[[partition]]\ntype = \"home\"\n{keys}\n");
+    kit.describe(
+        "size = \"64M\"",
+        &home("padding-min-bytes = 1\npadding-max-bytes = 2"),
+    );
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let huge = "size-min-bytes = \"15E\"\npadding-min-bytes = \"15E\"";
+    for image in [
+        "",
+        "size = \"64M\"",
+        "size = \"16T\"\nminimum-sizes = \"repart\"",
+    ] {
+        kit.describe(image, &(home(huge) + &home(huge)));
+        let said = kit.compose().args(["--dry-run", "image.toml"]).fails(1);
+        assert!(
+            said.starts_with("error: ") && said.contains("EiB"),
+            "{said}"
+        );
+    }
+}

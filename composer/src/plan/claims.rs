@@ -58,6 +58,8 @@ pub fn claim(
     let bytes = |size: Option<ByteSize>| size.map(ByteSize::bytes);
     let least = round_up(bytes(partition.padding_min_bytes).unwrap_or(0), GRAIN);
     let most = bytes(partition.padding_max_bytes).map_or(u64::MAX, |most| most / GRAIN * GRAIN);
+    // Rounded apart, bounds within one grain would cross.
+    let most = most.max(least);
     Ok(Claim {
         size,
         padding: Bounds {
