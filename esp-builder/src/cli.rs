@@ -60,6 +60,9 @@ pub(crate) struct Cli {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
+    /// Predict what starting each image measures: OUT/measurements.json
+    #[arg(long)]
+    pub(crate) measure: bool,
     /// Print the man page, a completion script, or the schema of the manifest or of
     /// generation lists
     #[arg(long, value_name = "WHAT", exclusive = true)]

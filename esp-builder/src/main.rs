@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use esp_builder::apply::{self, Content};
+use esp_builder::measurement::{self, Wanted};
 use tree_manifest::ByteSize;
 
 mod cli;
@@ -78,6 +79,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         let applied = apply::apply(&planned.plan, out, content, &|count| bar.inc(count));
         bar.finish_and_clear();
         applied?;
+        if cli.measure {
+            measurement::tree::write(out, &Wanted::new(&[], &[]))?;
+        }
     }
     let summary = report::Summary {
         planned: &planned,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use esp_builder::measurement::{self, ByBank, ImageMeasurement, ProfileMeasurement};
+use serde::Serialize;
 
 use crate::cli::measure::MeasureArgs;
 use crate::failure::Failure;
@@ -11,6 +12,19 @@ use crate::failure::Failure;
 /// Predicts and prints.
 pub(crate) fn print(args: &MeasureArgs) -> Result<(), Failure> {
     let wanted = args.moments.wanted();
+    if args.image.is_dir() {
+        if args.profile.is_some() || !args.through.is_empty() {
+            let message = "--profile and --through are for one image, not for an output";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        let found = measurement::tree::write(&args.image, &wanted)?;
+        return write(&if args.json {
+            json(&found)?
+        } else {
+            let (output, count) = (args.image.display(), found.images.len());
+            format!("wrote measurements.json of {count} images in {output}\n")
+        });
+    }
     let before = args.through.iter();
     let before: Vec<_> = before
         .map(|path| measurement::authenticode(path, &wanted.banks))
@@ -29,12 +43,19 @@ pub(crate) fn print(args: &MeasureArgs) -> Result<(), Failure> {
             )));
         }
     }
-    let text = if args.json {
-        let text = serde_json::to_string_pretty(&found);
-        text.map_err(|error| Failure::Output(io::Error::other(error)))? + "\n"
+    write(&if args.json {
+        json(&found)?
     } else {
         render(&found)
-    };
+    })
+}
+
+fn json(found: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(found);
+    Ok(text.map_err(|error| Failure::Output(io::Error::other(error)))? + "\n")
+}
+
+fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())

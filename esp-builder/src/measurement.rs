@@ -22,6 +22,8 @@ use crate::error::{Error, SigningError};
 use crate::signing::refused;
 use crate::source::read_at_most;
 
+pub mod tree;
+
 /// The section that makes an image a Unified Kernel Image.
 const LINUX: &str = ".linux";
 /// The section that names a profile.
@@ -129,12 +131,7 @@ pub fn of_image(
         source,
     };
     let mut file = open(path)?;
-    let head = read_at_most(path, pe::HEAD as u64).map_err(read)?;
-    let unmeasured = |error: bootloaders::Error| SigningError::Unmeasured {
-        path: path.into(),
-        reason: error.to_string(),
-    };
-    let image = PeImage::parse(&head).map_err(unmeasured)?;
+    let image = head(path)?;
     let digests = authenticode_of(&mut file, path, &wanted.banks)?;
     let started = before.iter().chain([&digests]);
     let boot = boot::predict(&wanted.banks, started);
@@ -155,6 +152,17 @@ pub fn of_image(
         authenticode: digests.to_hex(),
         boot: boot.values().to_hex(),
         profiles,
+    })
+}
+
+fn head(path: &Path) -> Result<PeImage, Error> {
+    let head = read_at_most(path, pe::HEAD as u64).map_err(|source| Error::Read {
+        path: path.into(),
+        source,
+    })?;
+    PeImage::parse(&head).map_err(|error| {
+        let (path, reason) = (path.into(), error.to_string());
+        SigningError::Unmeasured { path, reason }.into()
     })
 }
 

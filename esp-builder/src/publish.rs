@@ -17,6 +17,9 @@ use crate::error::Error;
 /// The manifest's name in the output.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
+/// The name of what is predicted of an output, where that was asked for.
+pub(crate) const MEASUREMENTS: &str = "measurements.json";
+
 /// What an output holds at its top, besides the manifest: the trees.
 const TREES: [&str; 2] = ["esp", "xbootldr"];
 
@@ -107,8 +110,9 @@ pub(crate) fn check_replaceable(out: &Path) -> Result<(), Error> {
     if names.is_empty() {
         return Ok(());
     }
-    let ours =
-        |name: &std::ffi::OsString| name == MANIFEST || TREES.iter().any(|tree| name == tree);
+    let ours = |name: &std::ffi::OsString| {
+        name == MANIFEST || name == MEASUREMENTS || TREES.iter().any(|tree| name == tree)
+    };
     if let Some(foreign) = names.iter().find(|name| !ours(name)) {
         let foreign = foreign.to_string_lossy();
         return Err(refuse(format!("holds `{}`", foreign.escape_debug())));

@@ -186,3 +186,31 @@ fn what_cannot_be_measured_or_vouched_for_is_refused() {
     assert!(said.contains("has another public key"), "{said}");
     assert!(!kit.path("none.efi").exists());
 }
+
+#[test]
+fn what_a_tree_measures_is_written_beside_its_manifest() {
+    let kit = Kit::with_made_up_system();
+    let loader = ["--systemd-boot", "systemd-bootx64.efi"];
+    let build = ["--root", ".", "--bootspec", "boot.json", "--measure", "out"];
+    for _ in 0..2 {
+        kit.esp_builder().args(loader).args(build).ok();
+    }
+    let text = fs::read_to_string(kit.path("out/measurements.json")).unwrap();
+    let said = kit.esp_builder().args(["measure", "--json", "out"]).ok();
+    assert_eq!(said, text);
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let images = found["images"].as_array().unwrap();
+    assert_eq!(images.len(), 3, "{text}");
+    for image in images {
+        let path = format!("out/esp/{}", image["path"].as_str().unwrap());
+        let is_kernel = path.contains("EFI/nixos/");
+        assert_eq!(image["through-loader"], is_kernel, "{path}");
+        let mut measure = kit.esp_builder().args(["measure", "--json", &path]);
+        if is_kernel {
+            measure = measure.args(["--through", "out/esp/EFI/BOOT/BOOTX64.EFI"]);
+        }
+        let alone: Value = serde_json::from_str(&measure.ok()).unwrap();
+        assert_eq!(alone["pcr-4"], image["pcr-4"], "{path}");
+        assert_eq!(alone["authenticode"], image["authenticode"], "{path}");
+    }
+}

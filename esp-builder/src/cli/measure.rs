@@ -11,6 +11,7 @@ use secure_boot::measure::uki::PhasePath;
 const EXAMPLES: &str = "\
 Examples:
   esp-builder measure linux.efi
+  esp-builder measure out/
   esp-builder measure --bank sha256 --phase enter-initrd linux.efi
   esp-builder measure --through systemd-bootx64.efi --json --phase : linux.efi";
 
@@ -18,7 +19,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MeasureArgs {
-    /// The image
+    /// The image; or an output with its manifest, in which measurements.json is written
     pub(crate) image: PathBuf,
     #[command(flatten)]
     pub(crate) moments: Moments,
