@@ -91,7 +91,7 @@ pub struct SecretInitrd {
 }
 
 /// Bytes that no message shows.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret(Arc<[u8]>);
 
 impl Secret {

@@ -25,6 +25,7 @@ pub mod image;
 pub mod inspect;
 pub mod mkfs;
 pub mod partition_type;
+mod pieces;
 pub mod placement;
 pub mod plan;
 pub mod raw;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::config::{FileSystem, PartitionConfig};
 use crate::error::{self, Error};
+use crate::pieces;
 use crate::raw::check_unchanged;
 use crate::scan::{self, PartitionInput};
 use crate::seed;
@@ -196,6 +197,12 @@ enum Fed {
     Source(Error),
 }
 
+impl From<Error> for Fed {
+    fn from(error: Error) -> Self {
+        Self::Source(error)
+    }
+}
+
 fn member(
     out: &mut dyn Write,
     tree: &FileTree,
@@ -216,6 +223,9 @@ fn member(
     match content {
         FileContent::Bytes(bytes) => out.write_all(bytes).map_err(Fed::Closed)?,
         FileContent::Source(id, _) => copy(out, sources.get(*id))?,
+        FileContent::Pieces(map) => pieces::read(map, sources, |bytes| {
+            out.write_all(bytes).map_err(Fed::Closed)
+        })?,
     }
     let filled = round_up(content.size(), archive::BLOCK) - content.size();
     let zeros = usize::try_from(filled).unwrap_or_default();

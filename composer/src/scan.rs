@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the sources")]
 
 mod excluded;
+mod pieces;
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -186,6 +187,9 @@ impl Scan<'_> {
             }
             tree_manifest::Source::Beside(path) => path.on(directory),
             tree_manifest::Source::Absolute(path) => PathBuf::from(path),
+            tree_manifest::Source::Pieces(pieces) => {
+                return self.pieces(place, file, pieces, written);
+            }
             tree_manifest::Source::Nowhere => return Err(Error::NoSource(place.clone())),
         };
         let metadata = regular_file(&path)?;
@@ -195,14 +199,7 @@ impl Scan<'_> {
             return Err(Error::NotAsManifest { path, change });
         }
         let stamp = stamp(&metadata);
-        let unproven = match self.digests {
-            CheckDigests::Always => true,
-            CheckDigests::Never => false,
-            // The kernel sets the time of the last change of an inode, and it is
-            // renewed by every write, rename and change of times.
-            CheckDigests::Auto => stamp.changed >= written,
-        };
-        let sha256 = unproven.then_some(file.sha256);
+        let sha256 = self.is_doubtful(stamp, written).then_some(file.sha256);
         Ok(FileContent::Source(
             self.sources.add(Source {
                 path,

@@ -2,12 +2,26 @@
 
 use std::path::PathBuf;
 
-use extents::SourceId;
-use tree_manifest::Sha256;
+use extents::{ExtentMap, SourceId};
+use tree_manifest::{Sha256, TreePath};
 
 /// The files whose slices an image is made of.
 #[derive(Debug, Clone, Default)]
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    files: Vec<Source>,
+    promises: Vec<Promise>,
+}
+
+/// What a manifest says of the content of a file that is put together from slices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// Its place in its partition.
+    pub place: TreePath,
+    /// What it is put together from.
+    pub map: ExtentMap,
+    /// The digest.
+    pub sha256: Sha256,
+}
 
 /// A file whose slices an image is made of, as it was when it was planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,19 +50,29 @@ pub struct Stamp {
 impl Sources {
     /// Adds a file.
     pub fn add(&mut self, source: Source) -> SourceId {
-        let id = SourceId::new(self.0.len());
-        self.0.push(source);
+        let id = SourceId::new(self.files.len());
+        self.files.push(source);
         id
+    }
+
+    /// Adds what is to be checked of a file that is put together.
+    pub fn promise(&mut self, promise: Promise) {
+        self.promises.push(promise);
+    }
+
+    /// What is to be checked of files that are put together.
+    pub fn promises(&self) -> impl Iterator<Item = &Promise> {
+        self.promises.iter()
     }
 
     /// The file of a name given by [`Sources::add`].
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {
-        &self.0[id.index()]
+        &self.files[id.index()]
     }
 
     /// Every file, in the order of addition.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
+        self.files.iter()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use extents::SourceId;
+use extents::{ExtentMap, SourceId};
 use tree_manifest::{TreePath, fat};
 
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub enum FileContent {
     Bytes(Arc<[u8]>),
     /// All of a source of this many bytes.
     Source(SourceId, u64),
+    /// Put together from slices of sources and bytes in memory.
+    Pieces(ExtentMap),
 }
 
 impl FileContent {
@@ -43,6 +45,7 @@ impl FileContent {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Source(_, size) => *size,
+            Self::Pieces(map) => map.length(),
         }
     }
 }
@@ -164,6 +167,9 @@ impl FileTree {
             }
             Some(Node::File(FileContent::Bytes(_))) => format!("`{path}` (text of a manifest)"),
             Some(Node::Symlink(_)) => format!("`{path}` (a symbolic link)"),
+            Some(Node::File(FileContent::Pieces(_))) => {
+                format!("`{path}` (pieces of a manifest)")
+            }
             Some(Node::Directory) | None => {
                 let below = format!("{path}/");
                 let is_file_below = |(inner, node): &(&TreePath, &Node)| {

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use tree_manifest::{Entry, Manifest, Role, Sha256, Source, TreePath};
 
+use crate::assembled::absolute;
 use crate::content;
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
@@ -107,8 +108,10 @@ fn jobs<'a>(plan: &'a TreePlan, staging: &Path, content: Content) -> Result<Vec<
                 source: Source::Beside(beside(role, path)?),
                 target: Some(path.on(&staging.join(role.as_str()))),
             };
-            if let (Recipe::Copy { from, .. }, Content::ByReference) = (&file.recipe, content) {
-                job.source = absolute(from)?;
+            if content == Content::ByReference
+                && let Some(source) = elsewhere(&file.recipe)?
+            {
+                job.source = source;
                 job.target = None;
             }
             jobs.push(job);
@@ -126,12 +129,13 @@ fn beside(role: &Role, path: &TreePath) -> Result<TreePath, Error> {
     })
 }
 
-fn absolute(path: &Path) -> Result<Source, Error> {
-    let absolute = std::path::absolute(path).map_err(read_error(path))?;
-    match absolute.to_str() {
-        Some(text) => Ok(Source::Absolute(text.to_owned())),
-        None => Err(Error::NotUtf8(absolute)),
-    }
+/// Where the bytes of a recipe are already; `None` when they have to be written.
+fn elsewhere(recipe: &Recipe) -> Result<Option<Source>, Error> {
+    Ok(match recipe {
+        Recipe::Copy { from, .. } => Some(Source::Absolute(absolute(from)?)),
+        Recipe::Assembled(assembled) => assembled.written_down()?.map(Source::Pieces),
+        Recipe::Text(_) | Recipe::Secret(_) => None,
+    })
 }
 
 /// Makes the trees' own directories, and those that files are written into.
@@ -201,9 +205,4 @@ fn create(path: &Path) -> Result<File, Error> {
     let file = File::create_new(path).map_err(write_error(path))?;
     set_mode(path, 0o644)?;
     Ok(file)
-}
-
-fn read_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Read { path, source }
 }

@@ -10,8 +10,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use bootloaders::Secret;
 use extents::copy::{Copier, Slice};
-use extents::{Content, copy};
+use extents::{Content, SourceId, copy};
 use tree_manifest::{Hasher, Sha256};
 
 use crate::assembled::{Assembled, Piece};
@@ -72,6 +73,12 @@ pub(crate) fn make(
         Recipe::Text(text) => text.as_bytes(),
         Recipe::Secret(secret) => secret.bytes(),
         Recipe::Copy { from, size } => return copy_file(from, *size, target, progress),
+        Recipe::Assembled(assembled) => {
+            if let Some(target) = target {
+                write(assembled, target)?;
+            }
+            return digest(assembled, progress);
+        }
     };
     if let Some(mut target) = target {
         target.write_all(bytes).map_err(Failure::Write)?;
@@ -82,75 +89,100 @@ pub(crate) fn make(
 
 /// Writes a file that is put together, without taking its digest.
 pub(crate) fn write(assembled: &Assembled, target: &File) -> Result<(), Failure> {
-    let sources = Opened::all(assembled)?;
-    let map = &assembled.map;
-    target.set_len(map.length()).map_err(Failure::Write)?;
+    let sources = Source::all(assembled)?;
     let mut copier = Copier::default();
-    for extent in map.extents() {
+    let mut end = 0;
+    for extent in assembled.map.extents() {
+        let put = |bytes: &[u8]| target.write_all_at(bytes, extent.start);
+        end = extent.end();
         match &extent.content {
-            Content::Bytes(bytes) => target
-                .write_all_at(bytes, extent.start)
-                .map_err(Failure::Write)?,
-            Content::Slice { source, offset } => {
-                let from = &sources[source.index()];
-                let slice = Slice {
-                    read_at: *offset,
-                    write_at: extent.start,
-                    length: extent.length,
-                };
-                let made = copier.copy(&from.file, target, slice, &mut |_| {});
-                made.map_err(|failure| match failure {
-                    copy::Failure::Read(error) => from.unreadable(error),
-                    copy::Failure::Write(error) => Failure::Write(error),
-                    copy::Failure::Ended => from.changed("it is shorter now".to_owned()),
-                })?;
-            }
+            Content::Bytes(bytes) => put(bytes).map_err(Failure::Write)?,
+            Content::Slice { source, offset } => match &sources[source.index()] {
+                Source::Secret(secret) => {
+                    put(slice(secret, *offset, extent.length)).map_err(Failure::Write)?;
+                }
+                Source::File(from) => {
+                    let slice = Slice {
+                        read_at: *offset,
+                        write_at: extent.start,
+                        length: extent.length,
+                    };
+                    let made = copier.copy(&from.file, target, slice, &mut |_| {});
+                    made.map_err(|failure| match failure {
+                        copy::Failure::Read(error) => from.unreadable(error),
+                        copy::Failure::Write(error) => Failure::Write(error),
+                        copy::Failure::Ended => from.changed("it is shorter now".to_owned()),
+                    })?;
+                }
+            },
         }
     }
-    sources.iter().try_for_each(Opened::check_untouched)
+    // Not before: FAT would write every byte of a hole, and then again.
+    let length = assembled.map.length();
+    if end < length {
+        target.set_len(length).map_err(Failure::Write)?;
+    }
+    sources.iter().try_for_each(Source::check_untouched)
+}
+
+/// The digest of a file that is put together.
+pub(crate) fn digest(assembled: &Assembled, progress: &dyn Fn(u64)) -> Result<Sha256, Failure> {
+    let mut hasher = Hasher::default();
+    read(assembled, &mut |bytes| {
+        hasher.update(bytes);
+        progress(bytes.len() as u64);
+    })?;
+    Ok(hasher.finish().0)
 }
 
 /// Reads a file that is put together, from its start to its end, piece by piece.
 pub(crate) fn read(assembled: &Assembled, each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-    let mut buffer = vec![0; CHUNK];
-    let mut read = 0;
-    let map = &assembled.map;
-    for extent in map.extents() {
-        fill(extent.start - read, each);
-        read = extent.end();
-        match &extent.content {
-            Content::Bytes(bytes) => each(bytes),
-            Content::Slice { source, offset } => {
-                let Piece { path, size } = assembled.sources.get(*source);
-                let from = Opened::new(path, *size)?;
-                let end = offset + extent.length;
-                let mut at = *offset;
-                while at < end {
-                    let left = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-                    let piece = &mut buffer[..left];
-                    let found = from.file.read_exact_at(piece, at);
-                    found.map_err(|error| from.unreadable(error))?;
-                    each(piece);
-                    at += left as u64;
-                }
-                from.check_untouched()?;
-            }
+    let sources = Source::all(assembled)?;
+    let fill = |id: SourceId, offset, buffer: &mut [u8]| match &sources[id.index()] {
+        Source::File(from) => {
+            let read = from.file.read_exact_at(buffer, offset);
+            read.map_err(|error| from.unreadable(error))
         }
-    }
-    fill(map.length() - read, each);
-    Ok(())
+        Source::Secret(secret) => {
+            buffer.copy_from_slice(slice(secret, offset, buffer.len() as u64));
+            Ok(())
+        }
+    };
+    let each = |bytes: &[u8]| {
+        each(bytes);
+        Ok(())
+    };
+    assembled.map.read(fill, each)?;
+    sources.iter().try_for_each(Source::check_untouched)
 }
 
-/// Hands out zeros.
-fn fill(mut count: u64, each: &mut dyn FnMut(&[u8])) {
-    const ZEROS: [u8; 512] = [0; 512];
-    while count > 0 {
-        let piece = usize::try_from(count)
-            .unwrap_or(ZEROS.len())
-            .min(ZEROS.len());
-        each(&ZEROS[..piece]);
-        count -= piece as u64;
+/// What pieces of an assembled file are taken from.
+enum Source<'a> {
+    File(Opened<'a>),
+    Secret(&'a Secret),
+}
+
+impl<'a> Source<'a> {
+    fn all(assembled: &'a Assembled) -> Result<Vec<Self>, Failure> {
+        let open = |piece: &'a Piece| match piece {
+            Piece::File { path, size } => Opened::new(path, *size).map(Self::File),
+            Piece::Secret(secret) => Ok(Self::Secret(secret)),
+        };
+        assembled.sources.iter().map(open).collect()
     }
+
+    fn check_untouched(&self) -> Result<(), Failure> {
+        match self {
+            Self::File(opened) => opened.check_untouched(),
+            Self::Secret(_) => Ok(()),
+        }
+    }
+}
+
+/// A slice of a secret. Whoever laid the file out took it from its length.
+fn slice(secret: &Secret, offset: u64, length: u64) -> &[u8] {
+    let index = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    &secret.bytes()[index(offset)..index(offset + length)]
 }
 
 /// Copies a file and hashes it; without a target, hashes it.
@@ -160,7 +192,7 @@ fn copy_file(
     target: Option<&File>,
     progress: &dyn Fn(u64),
 ) -> Result<Sha256, Failure> {
-    let opened = Opened::new(from, size)?;
+    let opened = Opened::new(from, Some(size))?;
     let mut source = &opened.file;
     // A clone that is refused (another file system, or one that cannot) wrote
     // nothing, so copying starts afresh.
@@ -189,41 +221,37 @@ fn copy_file(
 /// A source, as it is while it is read.
 struct Opened<'a> {
     path: &'a Path,
-    planned: u64,
+    /// Its length when the plan was made, where that is known.
+    planned: Option<u64>,
     file: File,
-    before: Metadata,
+    before: Stamp,
 }
 
 impl<'a> Opened<'a> {
-    fn new(path: &'a Path, planned: u64) -> Result<Self, Failure> {
+    fn new(path: &'a Path, planned: Option<u64>) -> Result<Self, Failure> {
         let unreadable = |source| Failure::Read {
             path: path.into(),
             source,
         };
         let file = File::open(path).map_err(unreadable)?;
-        let before = file.metadata().map_err(unreadable)?;
+        let before = stamp(&file.metadata().map_err(unreadable)?);
         let opened = Self {
             path,
             planned,
             file,
             before,
         };
-        opened.check_length(opened.before.len())?;
+        opened.check_length(opened.before.0)?;
         Ok(opened)
     }
 
-    fn all(assembled: &'a Assembled) -> Result<Vec<Self>, Failure> {
-        let pieces = assembled.sources.iter();
-        pieces
-            .map(|Piece { path, size }| Self::new(path, *size))
-            .collect()
-    }
-
     fn check_length(&self, found: u64) -> Result<(), Failure> {
-        if found == self.planned {
-            return Ok(());
+        match self.planned {
+            Some(planned) if planned != found => {
+                Err(self.changed(format!("{found} bytes instead of {planned}")))
+            }
+            _ => Ok(()),
         }
-        Err(self.changed(format!("{found} bytes instead of {}", self.planned)))
     }
 
     fn check_untouched(&self) -> Result<(), Failure> {
@@ -231,7 +259,7 @@ impl<'a> Opened<'a> {
             .file
             .metadata()
             .map_err(|error| self.unreadable(error))?;
-        if stamp(&self.before) == stamp(&after) {
+        if self.before == stamp(&after) {
             return Ok(());
         }
         Err(self.changed("something wrote to it".to_owned()))
@@ -252,7 +280,10 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// What changes when somebody writes to a file.
-fn stamp(metadata: &Metadata) -> (u64, i64, i64) {
+/// What changes when somebody writes to a file: its length, and the time of the last
+/// change.
+type Stamp = (u64, i64, i64);
+
+fn stamp(metadata: &Metadata) -> Stamp {
     (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }

@@ -12,6 +12,7 @@ use bootloaders::loader_version::{Feature, LoaderVersion};
 use bootloaders::{BootEntry, BootFile, Line, Secret, systemd_boot};
 use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath, fat};
 
+use crate::assembled::Assembled;
 use crate::error::Error;
 use crate::extras::{Extra, Home};
 use crate::generation::describe_entry;
@@ -59,6 +60,8 @@ pub enum Recipe {
     Text(String),
     /// These bytes, which are written down nowhere else.
     Secret(Secret),
+    /// Put together from pieces of others.
+    Assembled(Assembled),
 }
 
 impl Recipe {
@@ -69,6 +72,7 @@ impl Recipe {
             Self::Copy { size, .. } => *size,
             Self::Text(text) => text.len() as u64,
             Self::Secret(secret) => secret.bytes().len() as u64,
+            Self::Assembled(assembled) => assembled.map.length(),
         }
     }
 }

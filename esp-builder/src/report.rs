@@ -150,7 +150,7 @@ impl Summary<'_> {
                     "kind": file.provenance.kind,
                     "from": match &file.recipe {
                         Recipe::Copy { from, .. } => Some(from.display().to_string()),
-                        Recipe::Text(_) | Recipe::Secret(_) => None,
+                        Recipe::Text(_) | Recipe::Secret(_) | Recipe::Assembled(_) => None,
                     },
                 })
             });

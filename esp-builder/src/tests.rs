@@ -34,6 +34,9 @@ fn dump(kit: &Kit, plan: &TreePlan) -> String {
                     lines.extend(text.lines().map(|line| format!("  | {line}")));
                 }
                 Recipe::Secret(secret) => lines.push(format!("    {secret:?}")),
+                Recipe::Assembled(image) => {
+                    lines.push(format!("    {} bytes, put together", image.map.length()));
+                }
             }
         }
     }

@@ -329,7 +329,8 @@ impl Files {
 
     fn add(&mut self, path: &Path, size: u64) -> SourceId {
         let path = path.into();
-        self.pieces.add(Piece { path, size })
+        let size = Some(size);
+        self.pieces.add(Piece::File { path, size })
     }
 }
 

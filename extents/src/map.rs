@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// A run of bytes of a file or an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Extent {
     /// Where it starts, in bytes.
     pub start: u64,
@@ -22,7 +22,7 @@ impl Extent {
 }
 
 /// Where the bytes of an extent come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Content {
     /// Memory, as many bytes as the extent is long. Shared, because file systems
     /// keep copies of their tables.
@@ -37,7 +37,7 @@ pub enum Content {
 }
 
 /// A sorted list of extents that do not overlap, and the length of the whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExtentMap {
     length: u64,
     extents: Vec<Extent>,
@@ -99,6 +99,37 @@ impl ExtentMap {
         }
     }
 
+    /// Reads the whole from its first byte to its last, piece by piece.
+    ///
+    /// `source` fills a buffer with the bytes of a source at an offset; `sink` takes
+    /// what was read.
+    ///
+    /// # Errors
+    /// The first of either.
+    pub fn read<E>(
+        &self,
+        mut source: impl FnMut(SourceId, u64, &mut [u8]) -> Result<(), E>,
+        mut sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut buffer = Vec::new();
+        let mut end = 0;
+        for extent in &self.extents {
+            zeros(extent.start - end, &mut sink)?;
+            end = extent.end();
+            match &extent.content {
+                Content::Bytes(bytes) => sink(bytes)?,
+                Content::Slice { source: id, offset } => {
+                    buffer.resize(CHUNK, 0);
+                    for (done, length) in steps(extent.length, CHUNK) {
+                        source(*id, offset + done, &mut buffer[..length])?;
+                        sink(&buffer[..length])?;
+                    }
+                }
+            }
+        }
+        zeros(self.length - end, &mut sink)
+    }
+
     /// Keeps the order and the bounds; a planner that breaks them is wrong.
     fn push(&mut self, extent: Extent) {
         if extent.length == 0 {
@@ -114,6 +145,26 @@ impl ExtentMap {
         );
         self.extents.push(extent);
     }
+}
+
+/// How much of a source is read at once, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// What holes read as, piece by piece.
+const ZEROS: [u8; 4096] = [0; 4096];
+
+fn zeros<E>(length: u64, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut steps = steps(length, ZEROS.len());
+    steps.try_for_each(|(_, length)| sink(&ZEROS[..length]))
+}
+
+/// The steps in which so many bytes are gone through: where each begins, and its length.
+fn steps(length: u64, longest: usize) -> impl Iterator<Item = (u64, usize)> {
+    let starts = (0..length).step_by(longest);
+    starts.map(move |start| {
+        let rest = usize::try_from(length - start).unwrap_or(longest);
+        (start, rest.min(longest))
+    })
 }
 
 /// Names one of the files whose slices a map is made of; its owner knows which.
@@ -148,6 +199,33 @@ mod tests {
         outer.append(500, inner);
         assert_eq!(outer.data(), 5);
         assert_eq!(outer.extents()[0].start, 510);
+    }
+
+    #[test]
+    fn a_map_reads_as_its_pieces_and_zeros_between() {
+        let mut map = ExtentMap::hole(600_010);
+        map.push_bytes(2, *b"head");
+        map.push_slice(5000, 300_000, SourceId::new(0), 7);
+        let file: Vec<u8> = (0..=250).cycle().take(300_007).collect();
+        let mut expected = vec![0; 600_010];
+        expected[2..6].copy_from_slice(b"head");
+        expected[5000..305_000].copy_from_slice(&file[7..]);
+        let mut found = Vec::new();
+        let mut source = |_, offset: u64, buffer: &mut [u8]| {
+            let start = usize::try_from(offset).unwrap();
+            let slice = file.get(start..start + buffer.len()).ok_or("short")?;
+            buffer.copy_from_slice(slice);
+            Ok(())
+        };
+        let read = map.read(&mut source, |bytes| {
+            found.extend_from_slice(bytes);
+            Ok(())
+        });
+        assert_eq!(read, Ok(()));
+        assert!(found == expected);
+        let mut map = ExtentMap::hole(9);
+        map.push_slice(0, 9, SourceId::new(0), 300_000);
+        assert_eq!(map.read(source, |_| Ok(())), Err("short"));
     }
 
     #[test]

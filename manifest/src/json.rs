@@ -15,6 +15,7 @@ use crate::digest::Sha256;
 use crate::error::Error;
 use crate::model::{Entry, File, Manifest, Mode, Role, Source, Tree};
 use crate::path::TreePath;
+use crate::pieces::{self, PieceJson};
 use crate::provenance::Provenance;
 
 /// The value of the document's `format`.
@@ -157,6 +158,8 @@ enum SourceJson {
     Path(String),
     /// The bytes themselves.
     Text(String),
+    /// What the file is put together from, in order.
+    Pieces(Vec<PieceJson>),
 }
 
 impl Manifest {
@@ -299,6 +302,7 @@ fn read_source(source: SourceJson, size: u64, sha256: Sha256) -> Result<Source, 
             }
             Ok(Source::Text(text))
         }
+        SourceJson::Pieces(list) => pieces::read(list, size).map(Source::Pieces),
     }
 }
 
@@ -325,6 +329,9 @@ fn write_entry(entry: &Entry) -> EntryJson {
                 Source::Beside(path) => Some(SourceJson::Path(path.to_string())),
                 Source::Absolute(path) => Some(SourceJson::Path(path.clone())),
                 Source::Text(text) => Some(SourceJson::Text(text.clone())),
+                Source::Pieces(list) => {
+                    Some(SourceJson::Pieces(list.iter().map(pieces::write).collect()))
+                }
                 Source::Nowhere => None,
             },
             mode: file.mode.map(|mode| mode.to_string()),

@@ -31,13 +31,14 @@ pub mod fat;
 mod json;
 mod model;
 mod path;
+mod pieces;
 mod provenance;
 mod size;
 
 pub use digest::{Hasher, Sha256};
 pub use error::{Error, PathError};
 pub use json::{FORMAT, VERSION, schema};
-pub use model::{Entry, File, Manifest, Mode, Role, Source, Tree};
+pub use model::{Entry, File, Manifest, Mode, Piece, Role, Source, Tree};
 pub use path::{TreePath, holds_control};
 pub use provenance::{GenerationId, Kind, Provenance, SignatureState};
 pub use size::{ByteSize, NotASize};

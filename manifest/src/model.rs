@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::digest::Sha256;
 use crate::error::Error;
@@ -153,9 +154,41 @@ pub enum Source {
     Absolute(String),
     /// Here.
     Text(String),
+    /// Put together from these, one after the other.
+    Pieces(Vec<Piece>),
     /// In the tree itself and nowhere else: secrets of a partition in use, which are
     /// written down nowhere. No image can be made of such a tree.
     Nowhere,
+}
+
+/// A piece of a file that is put together, such as a Unified Kernel Image. It is never
+/// empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes.
+    Bytes(Arc<[u8]>),
+    /// So many zeros.
+    Zeros(u64),
+    /// A slice of a file.
+    Slice {
+        /// The file, anywhere on the host, by absolute path.
+        path: String,
+        /// Where the slice starts, in bytes.
+        offset: u64,
+        /// Its length in bytes. The end of the slice is at most [`i64::MAX`].
+        length: u64,
+    },
+}
+
+impl Piece {
+    /// Its length in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Zeros(length) | Self::Slice { length, .. } => *length,
+        }
+    }
 }
 
 /// Permission bits, at most `0o7777`.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use integration_tests::{Peer, guest};
 use tree_manifest::Sha256;
 
-use crate::kit::{Kit, SEED, esp, judge_fat, judge_table, noise, partitions};
+use crate::kit::{Kit, SEED, esp, judge_fat, judge_table, manifest, noise, partitions, settle};
 
 /// Composes a tree with these keys, and lets all the referees judge.
 fn compose_and_judge(image: &str, keys: &str, sector: u64) -> Kit {
@@ -20,6 +20,44 @@ fn compose_and_judge(image: &str, keys: &str, sector: u64) -> Kit {
     );
     kit.compose().args(["verify", "image.raw"]).ok();
     kit
+}
+
+#[test]
+fn files_are_put_together_from_pieces() {
+    let kit = Kit::empty();
+    let content = noise(3, 100_000);
+    kit.write("kernel", &content);
+    settle();
+    let whole = [b"MZ\0", &[0; 4093][..], &content[4096..90_000], b"quiet"].concat();
+    let pieces = format!(
+        r#"{{"pieces":[{{"hex":"4d5a00"}},{{"zeros":4093}},{{"path":"{}","offset":4096,"length":85904}},{{"text":"quiet"}}]}}"#,
+        kit.path("kernel").display()
+    );
+    let text = manifest("EFI/image.efi", &whole);
+    let text = text.replace(r#"{"path":"esp/EFI/image.efi"}"#, &pieces);
+    kit.write("manifest.json", &text);
+    settle();
+    kit.describe("", &esp("").replace("\"tree\"", "\"manifest.json#esp\""));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let out = kit.path("out");
+    let extract = kit
+        .compose()
+        .args(["extract", "image.raw", "EFI/image.efi"]);
+    extract.arg("-o").arg(&out).ok();
+    assert!(fs::read(out.join("image.efi")).unwrap() == whole);
+    // Another kernel of the same length is not what the manifest promised.
+    kit.write("kernel", noise(4, 100_000));
+    let said = kit.compose().args(["-q", "image.toml"]).fails(1);
+    assert!(
+        said.contains("`EFI/image.efi` changed its content"),
+        "{said}"
+    );
+    kit.write("kernel", noise(4, 80_000));
+    let said = kit.compose().args(["-q", "image.toml"]).fails(1);
+    assert!(
+        said.contains("shrank to 80000 bytes, of which 90000 are needed"),
+        "{said}"
+    );
 }
 
 #[test]

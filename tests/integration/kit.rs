@@ -133,7 +133,7 @@ pub fn manifest(path: &str, content: &[u8]) -> String {
 
 /// Lets the clock of the file system go on: what one of its ticks holds has one
 /// time, and cannot be told apart.
-fn settle() {
+pub fn settle() {
     std::thread::sleep(std::time::Duration::from_millis(20));
 }
 

@@ -305,6 +305,7 @@ impl<'a> Layout<'a> {
             match content {
                 FileContent::Bytes(bytes) => extents.push_bytes(start, Arc::clone(bytes)),
                 FileContent::Source(source, size) => extents.push_slice(start, *size, *source, 0),
+                FileContent::Pieces(map) => extents.append(start, map.clone()),
             }
         }
         extents

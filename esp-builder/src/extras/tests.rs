@@ -71,7 +71,7 @@ fn dump(planned: &Planned) -> String {
             match &file.recipe {
                 Recipe::Copy { size, .. } => lines.push(format!("    {size} bytes")),
                 Recipe::Text(text) => lines.extend(text.lines().map(|line| format!("  | {line}"))),
-                Recipe::Secret(_) => unreachable!("no extra is one"),
+                Recipe::Secret(_) | Recipe::Assembled(_) => unreachable!("no extra is one"),
             }
         }
     }

@@ -179,7 +179,7 @@ pub fn foreign(
 fn action(place: &Place, file: &PlannedFile, found: &Found, known: &Known) -> Action {
     let is_same = match &file.recipe {
         Recipe::Text(text) => found.text.as_ref() == Some(text),
-        Recipe::Copy { .. } | Recipe::Secret(_) => {
+        Recipe::Copy { .. } | Recipe::Secret(_) | Recipe::Assembled(_) => {
             found.size == file.recipe.size() && known.same.contains_key(place)
         }
     };

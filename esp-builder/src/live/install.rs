@@ -16,7 +16,7 @@ use super::known::{self, SourceDigests, entry_and_content, load_state};
 use super::space::{self, Order, Use};
 use super::steps::{Step, steps, temporary};
 use crate::error::Error;
-use crate::plan::{PlannedFile, Recipe, TreePlan, random_seed_path};
+use crate::plan::{PlannedFile, TreePlan, random_seed_path};
 
 /// What an installation depends on, besides the plan and what is there.
 pub struct Policy<'a> {
@@ -269,7 +269,7 @@ pub(crate) fn without_counter(name: &str) -> (String, Option<u32>) {
     }
 }
 
-/// The digest of every planned copy that is, or will be, as planned: known already,
+/// The digest of everything planned from sources that is, or will be, as planned: known already,
 /// or read now.
 fn digests(
     plan: &TreePlan,
@@ -283,10 +283,11 @@ fn digests(
         .filter(|change| change.action != Action::Keep);
     for place in written.map(|change| &change.place) {
         let planned = plan.trees.get(&place.0).and_then(|tree| tree.get(&place.1));
-        let Some(Recipe::Copy { from, .. }) = planned.map(|file| &file.recipe) else {
-            continue;
-        };
-        digests.insert(place.clone(), known.sources.of(from)?);
+        if let Some(file) = planned
+            && let Some(digest) = known.sources.of(&file.recipe)?
+        {
+            digests.insert(place.clone(), digest);
+        }
     }
     Ok(digests)
 }

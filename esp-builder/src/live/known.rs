@@ -14,6 +14,8 @@ use super::changes::{Action, Change, Known, Place, recorded};
 use super::execute::Mounts;
 use super::inventory::{Found, Inventory};
 use super::steps::State;
+use crate::assembled::Assembled;
+use crate::content;
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 
@@ -77,24 +79,19 @@ pub fn compare(
                 continue;
             };
             let place = (role.clone(), path.clone());
-            if let Recipe::Secret(secret) = &file.recipe {
-                let digest = digest_of(&found.path.on(mount))?;
-                if digest == Sha256::of(secret.bytes()) {
-                    known.same.insert(place, digest);
-                }
+            if matches!(file.recipe, Recipe::Text(_)) {
                 continue;
             }
-            let Some(source) = copied(file) else {
-                continue;
+            let vouched = match recorded(&known.state, &place) {
+                Some(old) if old.size == found.size => vouched(&file.recipe, old, store_dir)?,
+                _ => None,
             };
-            let vouched = recorded(&known.state, &place)
-                .filter(|old| old.size == found.size && names(&old.source, source))
-                .filter(|_| source.starts_with(store_dir));
-            let same = if let Some(old) = vouched {
-                Some(old.sha256)
+            let same = if vouched.is_some() {
+                vouched
             } else {
-                let digest = known.sources.of(source)?;
-                (digest == digest_of(&found.path.on(mount))?).then_some(digest)
+                let digest = known.sources.of(&file.recipe)?;
+                let there = digest_of(&found.path.on(mount))?;
+                digest.filter(|digest| *digest == there)
             };
             if let Some(digest) = same {
                 known.same.insert(place, digest);
@@ -104,34 +101,73 @@ pub fn compare(
     Ok(())
 }
 
-/// The source of a planned copy.
-fn copied(file: &PlannedFile) -> Option<&Path> {
-    match &file.recipe {
-        Recipe::Copy { from, .. } => Some(from),
-        Recipe::Text(_) | Recipe::Secret(_) => None,
-    }
+/// What the state says of a file of the same content for ever: of the same sources, all
+/// of them in the store.
+fn vouched(
+    recipe: &Recipe,
+    old: &tree_manifest::File,
+    store_dir: &Path,
+) -> Result<Option<Sha256>, Error> {
+    let is_immutable = match recipe {
+        Recipe::Copy { from, .. } => from.starts_with(store_dir),
+        Recipe::Assembled(assembled) => assembled.is_immutable(store_dir),
+        Recipe::Text(_) | Recipe::Secret(_) => false,
+    };
+    let is_same = is_immutable && is_source(recipe, &old.source)?;
+    Ok(is_same.then_some(old.sha256))
 }
 
-fn names(source: &Source, path: &Path) -> bool {
-    matches!(source, Source::Absolute(recorded) if Path::new(recorded) == path)
+/// Whether what is written down is where a recipe takes its bytes from.
+fn is_source(recipe: &Recipe, source: &Source) -> Result<bool, Error> {
+    Ok(match (recipe, source) {
+        // The digest of a text is checked when it is read.
+        (Recipe::Text(text), Source::Text(old)) => text == old,
+        (Recipe::Copy { from, .. }, Source::Absolute(path)) => from.as_os_str() == path.as_str(),
+        (Recipe::Assembled(assembled), Source::Pieces(old)) => {
+            assembled.written_down()?.is_some_and(|new| new == *old)
+        }
+        (Recipe::Assembled(assembled), Source::Nowhere) => assembled.written_down()?.is_none(),
+        (Recipe::Secret(_), Source::Nowhere) => true,
+        _ => false,
+    })
 }
 
 /// The digests of sources, each read once in a run.
 #[derive(Debug, Clone, Default)]
-pub struct SourceDigests(BTreeMap<PathBuf, Sha256>);
+pub struct SourceDigests {
+    files: BTreeMap<PathBuf, Sha256>,
+    assembled: BTreeMap<Assembled, Sha256>,
+}
 
 impl SourceDigests {
-    /// The digest of a source, as it was when it was first asked for.
+    /// The digest of what a recipe makes, of its sources as they were when it was first
+    /// asked for; `None` for a text, which is compared as it is.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn of(&mut self, path: &Path) -> Result<Sha256, Error> {
-        if let Some(digest) = self.0.get(path) {
-            return Ok(*digest);
-        }
-        let digest = digest_of(path)?;
-        self.0.insert(path.to_owned(), digest);
-        Ok(digest)
+    /// When a source cannot be read.
+    pub fn of(&mut self, recipe: &Recipe) -> Result<Option<Sha256>, Error> {
+        let digest = match recipe {
+            Recipe::Text(_) => return Ok(None),
+            Recipe::Secret(secret) => Sha256::of(secret.bytes()),
+            Recipe::Copy { from, .. } => {
+                if let Some(digest) = self.files.get(from) {
+                    return Ok(Some(*digest));
+                }
+                let digest = digest_of(from)?;
+                self.files.insert(from.clone(), digest);
+                digest
+            }
+            Recipe::Assembled(assembled) => {
+                if let Some(digest) = self.assembled.get(assembled) {
+                    return Ok(Some(*digest));
+                }
+                let digest = content::digest(assembled, &|_| {});
+                let digest = digest.map_err(|failure| failure.into_error(Path::new("")))?;
+                self.assembled.insert(assembled.clone(), digest);
+                digest
+            }
+        };
+        Ok(Some(digest))
     }
 }
 
@@ -185,7 +221,8 @@ pub fn entry_and_content(
 /// The state of a run: of the plan as it will be, and of what was. Its texts are empty
 /// when both are the same.
 ///
-/// `digests` are those of every planned copy that is, or will be, as planned.
+/// `digests` are those of everything planned from sources that is, or will be, as
+/// planned.
 ///
 /// # Errors
 /// When a source has a path that no JSON can hold.
@@ -201,13 +238,13 @@ pub fn state(
         .collect();
     let place = state_place();
     let written_down: usize = known.state.trees.values().map(Tree::len).sum();
-    let is_new = |(place, noted): &(&Place, Noted<'_>)| {
-        recorded(&known.state, place).is_none_or(|old| !noted.is(old))
-    };
-    if plan.architectures == known.state.architectures
-        && noted.len() == written_down
-        && !noted.iter().any(is_new)
-    {
+    let mut is_same =
+        plan.architectures == known.state.architectures && noted.len() == written_down;
+    for (place, noted) in &noted {
+        let old = recorded(&known.state, place);
+        is_same = is_same && old.map_or(Ok(false), |old| noted.is(old))?;
+    }
+    if is_same {
         // Nothing is to be written down, so no text is made.
         return Ok(State {
             place,
@@ -243,7 +280,7 @@ pub fn state(
 enum Noted<'a> {
     /// What was before.
     Recorded(&'a tree_manifest::File),
-    /// What is planned, with the digest of a copy.
+    /// What is planned, with the digest of what comes from sources.
     Planned(&'a PlannedFile, Option<Sha256>),
 }
 
@@ -259,7 +296,9 @@ fn noted<'a>(
     let digest = digests.get(place).copied();
     match (planned, change.action) {
         // What stays as somebody left it is as it was written down, if it was.
-        (Some(file), Action::Keep) if copied(file).is_some() && digest.is_none() => {
+        (Some(file), Action::Keep)
+            if !matches!(file.recipe, Recipe::Text(_)) && digest.is_none() =>
+        {
             recorded(&known.state, place).map(Noted::Recorded)
         }
         (Some(file), _) => Some(Noted::Planned(file, digest)),
@@ -270,25 +309,16 @@ fn noted<'a>(
 
 impl Noted<'_> {
     /// Whether this is what is written down already.
-    fn is(&self, old: &tree_manifest::File) -> bool {
+    fn is(&self, old: &tree_manifest::File) -> Result<bool, Error> {
         let (file, digest) = match self {
-            Self::Recorded(file) => return *file == old,
+            Self::Recorded(file) => return Ok(*file == old),
             Self::Planned(file, digest) => (file, digest),
         };
-        let is_same = match (&file.recipe, &old.source) {
-            // The digest of a text is checked when it is read.
-            (Recipe::Text(text), Source::Text(old)) => text == old,
-            (Recipe::Copy { from, size }, Source::Absolute(path)) => {
-                from.as_os_str() == path.as_str()
-                    && *size == old.size
-                    && *digest == Some(old.sha256)
-            }
-            (Recipe::Secret(secret), Source::Nowhere) => {
-                file.recipe.size() == old.size && Sha256::of(secret.bytes()) == old.sha256
-            }
-            _ => false,
-        };
-        is_same && old.mode.is_none() && old.provenance.as_ref() == Some(&file.provenance)
+        let is_same = file.recipe.size() == old.size
+            && digest.is_none_or(|digest| digest == old.sha256)
+            && old.mode.is_none()
+            && old.provenance.as_ref() == Some(&file.provenance);
+        Ok(is_same && is_source(&file.recipe, &old.source)?)
     }
 
     fn file(&self) -> Result<tree_manifest::File, Error> {
@@ -296,32 +326,31 @@ impl Noted<'_> {
             Self::Recorded(file) => return Ok((*file).clone()),
             Self::Planned(file, digest) => (file, digest),
         };
-        let provenance: Option<Provenance> = Some(file.provenance.clone());
-        Ok(match (&file.recipe, digest) {
-            (Recipe::Text(text), _) => tree_manifest::File {
-                provenance,
-                ..tree_manifest::File::from_text(text.as_str())
-            },
-            (Recipe::Copy { from, size }, Some(sha256)) => {
+        let source = match &file.recipe {
+            Recipe::Text(text) => {
+                return Ok(tree_manifest::File {
+                    provenance: Some(file.provenance.clone()),
+                    ..tree_manifest::File::from_text(text.as_str())
+                });
+            }
+            Recipe::Copy { from, .. } => {
                 let path = from.to_str().ok_or_else(|| Error::NotUtf8(from.clone()))?;
-                tree_manifest::File {
-                    size: *size,
-                    sha256: *sha256,
-                    source: Source::Absolute(path.to_owned()),
-                    mode: None,
-                    provenance,
-                }
+                Source::Absolute(path.to_owned())
             }
-            (Recipe::Secret(secret), _) => tree_manifest::File {
-                size: file.recipe.size(),
-                sha256: Sha256::of(secret.bytes()),
-                source: Source::Nowhere,
-                mode: None,
-                provenance,
-            },
-            (Recipe::Copy { from, .. }, None) => {
-                unreachable!("the digest of `{}` was taken", from.display())
-            }
+            Recipe::Assembled(assembled) => assembled
+                .written_down()?
+                .map_or(Source::Nowhere, Source::Pieces),
+            Recipe::Secret(_) => Source::Nowhere,
+        };
+        let Some(sha256) = *digest else {
+            unreachable!("the digest of what comes from sources was taken");
+        };
+        Ok(tree_manifest::File {
+            size: file.recipe.size(),
+            sha256,
+            source,
+            mode: None,
+            provenance: Some(file.provenance.clone()),
         })
     }
 }

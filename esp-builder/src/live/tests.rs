@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use bootloaders::bls::Type1Entry;
+use extents::ExtentMap;
 use serde_json::json;
 use tree_manifest::{Kind, Provenance, Role, Sha256, Source, TreePath, fat};
 
@@ -17,6 +18,8 @@ use super::known::{SourceDigests, load_state};
 use super::space::Order;
 use super::steps::Step;
 use super::verify::{as_plan, damaged, exclusive_bytes, explain, verify};
+use crate::assembled::{Assembled, Piece, Pieces};
+use crate::content;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 use crate::testkit::{Kit, with};
 use crate::{Settings, plan};
@@ -219,6 +222,7 @@ fn tear(step: &Step, root: &Path) {
         Recipe::Text(text) => text.clone().into_bytes(),
         Recipe::Copy { from, .. } => fs::read(from).unwrap(),
         Recipe::Secret(secret) => secret.bytes().to_vec(),
+        Recipe::Assembled(image) => content_of(image),
     };
     fs::write(to.1.on(root), &bytes[..bytes.len() / 2]).unwrap();
 }
@@ -815,6 +819,104 @@ fn secrets_are_on_the_partition_and_written_down_nowhere() {
     assert!(fs::read(path.on(root.path())).unwrap() == b"b key".repeat(2000));
     install(&plan_of(&kit, &[5]), root.path(), &policy(&kit, &[]));
     assert!(!path.on(root.path()).exists());
+}
+
+/// A file of a head, most of a kernel of the kit's store, and zeros; with a secret when
+/// there is one.
+fn put_together(kit: &Kit, secret: &[u8]) -> Assembled {
+    let mut sources = Pieces::default();
+    let path = kit.root().join("nix/store/k1-linux/bzImage");
+    let size = fs::metadata(&path).unwrap().len();
+    let size = Some(size);
+    let kernel = sources.add(Piece::File { path, size });
+    let mut map = ExtentMap::hole(9000);
+    map.push_bytes(0, *b"head\n");
+    map.push_slice(4096, 500, kernel, 20);
+    if !secret.is_empty() {
+        let length = secret.len() as u64;
+        let secret = sources.add(Piece::Secret(secret.to_vec().into()));
+        map.push_slice(8000, length, secret, 0);
+    }
+    Assembled { map, sources }
+}
+
+/// The bytes of a file that is put together.
+fn content_of(image: &Assembled) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    content::write(image, file.as_file()).unwrap();
+    fs::read(file.path()).unwrap()
+}
+
+/// A plan with an image that is put together.
+fn plan_with(kit: &Kit, image: Assembled) -> (TreePlan, TreePath) {
+    let mut plan = plan_of(kit, &[1]);
+    let path = TreePath::new("EFI/nixos/image.efi").unwrap();
+    let file = PlannedFile {
+        recipe: Recipe::Assembled(image),
+        provenance: Provenance {
+            kind: Kind::Uki,
+            generations: Vec::new(),
+            signature: None,
+        },
+    };
+    let esp = plan.trees.get_mut(&Role::esp()).unwrap();
+    esp.insert(path.clone(), file);
+    (plan, path)
+}
+
+#[test]
+fn what_is_put_together_is_vouched_for_and_repaired() {
+    let (kit, root) = (kit(), memory());
+    let mounts = mounts(root.path());
+    let image = put_together(&kit, b"");
+    let (plan, path) = plan_with(&kit, image.clone());
+    install(&plan, root.path(), &policy(&kit, &[]));
+    let content = content_of(&image);
+    let kernel = fs::read(kit.root().join("nix/store/k1-linux/bzImage")).unwrap();
+    let zeros = |count| vec![0; count];
+    let parts = [b"head\n", &zeros(4091)[..], &kernel[20..520], &zeros(4404)];
+    assert!(content == parts.concat());
+    let on_disk = path.on(root.path());
+    assert!(fs::read(&on_disk).unwrap() == content);
+    let (state, _) = load_state(&mounts).unwrap();
+    let recorded = super::changes::recorded(&state, &(Role::esp(), path.clone())).unwrap();
+    assert!(matches!(&recorded.source, Source::Pieces(pieces) if pieces.len() == 4));
+
+    // The store vouches: nothing is read, so damage of the same length stays.
+    fs::write(&on_disk, vec![1; content.len()]).unwrap();
+    let again = install(&plan, root.path(), &policy(&kit, &[]));
+    assert_eq!(again.steps, []);
+    let (repair, without_source) = as_plan(&state);
+    assert_eq!(without_source, []);
+    let nothing_vouches = Policy {
+        store_dir: Path::new("/nowhere"),
+        ..policy(&kit, &[])
+    };
+    install(&repair, root.path(), &nothing_vouches);
+    assert!(fs::read(&on_disk).unwrap() == content);
+}
+
+#[test]
+fn what_is_put_together_with_secrets_is_written_down_nowhere() {
+    let (kit, root) = (kit(), memory());
+    let mounts = mounts(root.path());
+    let image = put_together(&kit, b"secret");
+    assert!(!format!("{image:?}").contains(&format!("{:?}", b"secret")));
+    let (plan, path) = plan_with(&kit, image.clone());
+    install(&plan, root.path(), &policy(&kit, &[]));
+    assert!(fs::read(path.on(root.path())).unwrap() == content_of(&image));
+    let (state, _) = load_state(&mounts).unwrap();
+    let place = (Role::esp(), path);
+    let recorded = super::changes::recorded(&state, &place).unwrap();
+    assert_eq!(recorded.source, Source::Nowhere);
+    let again = install(&plan, root.path(), &policy(&kit, &[]));
+    assert_eq!(again.steps, []);
+    let (plan, path) = plan_with(&kit, put_together(&kit, b"Secret"));
+    install(&plan, root.path(), &policy(&kit, &[]));
+    assert_eq!(
+        &fs::read(path.on(root.path())).unwrap()[8000..8006],
+        b"Secret"
+    );
 }
 
 #[test]

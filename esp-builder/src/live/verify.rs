@@ -9,6 +9,7 @@ use super::changes::{Place, recorded};
 use super::execute::Mounts;
 use super::known::digest_of;
 use super::steps::is_temporary;
+use crate::assembled::Assembled;
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 
@@ -87,6 +88,7 @@ pub fn as_plan(state: &Manifest) -> (TreePlan, Vec<Place>) {
                     from: from.into(),
                     size: *size,
                 },
+                Source::Pieces(pieces) => Recipe::Assembled(Assembled::of_manifest(pieces)),
                 Source::Beside(_) | Source::Nowhere => {
                     without_source.push((role.clone(), path.clone()));
                     continue;

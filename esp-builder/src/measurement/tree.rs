@@ -91,7 +91,7 @@ fn images(manifest: &Manifest, output: &Path) -> Vec<Place> {
             let place = match &file.source {
                 Source::Beside(beside) => beside.on(output),
                 Source::Absolute(absolute) => PathBuf::from(absolute),
-                Source::Text(_) | Source::Nowhere => continue,
+                Source::Text(_) | Source::Pieces(_) | Source::Nowhere => continue,
             };
             images.push(Place {
                 tree: role.to_string(),

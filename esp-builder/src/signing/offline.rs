@@ -87,7 +87,7 @@ impl Output {
                 let place = match &file.source {
                     Source::Beside(beside) => beside.on(&self.directory),
                     Source::Absolute(absolute) => PathBuf::from(absolute),
-                    Source::Text(_) | Source::Nowhere => return None,
+                    Source::Text(_) | Source::Pieces(_) | Source::Nowhere => return None,
                 };
                 let unsigned = state != SignatureState::Signed;
                 unsigned.then(|| (role.clone(), path.clone(), place, file.sha256))

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Piece;
 use crate::provenance::{GenerationId, Kind, SignatureState};
 
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -29,6 +30,7 @@ fn sample() -> Manifest {
             signature: Some(SignatureState::Unsigned),
         }),
     };
+    let image = image_of(&kernel);
     let secrets = File {
         source: Source::Nowhere,
         provenance: None,
@@ -36,6 +38,7 @@ fn sample() -> Manifest {
     };
     for (path, entry) in [
         ("EFI/nixos/abc-linux-bzImage.efi", Entry::File(kernel)),
+        ("EFI/Linux/linux.efi", Entry::File(image)),
         ("EFI/nixos/abc-secrets.efi", Entry::File(secrets)),
         (
             "loader/loader.conf",
@@ -54,6 +57,24 @@ fn sample() -> Manifest {
     manifest
 }
 
+/// A file of pieces of another, and of bytes.
+fn image_of(kernel: &File) -> File {
+    File {
+        size: 4100,
+        source: Source::Pieces(vec![
+            Piece::Bytes([b'M', b'Z', 0, 255].into()),
+            Piece::Bytes((*b"quiet\n").into()),
+            Piece::Zeros(82),
+            Piece::Slice {
+                path: "/nix/store/abc-linux/bzImage".to_owned(),
+                offset: 8,
+                length: 4008,
+            },
+        ]),
+        ..kernel.clone()
+    }
+}
+
 /// A manifest of one ESP entry, its body given.
 fn with_entries(entries: &str) -> String {
     format!(r#"{{"format":"tree-manifest","version":1,"trees":{{"esp":{{{entries}}}}}}}"#)
@@ -61,6 +82,12 @@ fn with_entries(entries: &str) -> String {
 
 fn file_at(path: &str) -> String {
     format!(r#""{path}":{{"type":"file","size":0,"sha256":"{DIGEST}","source":{{"path":"x"}}}}"#)
+}
+
+fn put_together(size: &str, pieces: &str) -> String {
+    let source = format!(r#"{{"pieces":[{pieces}]}}"#);
+    let file = file_at("a").replace(r#"{"path":"x"}"#, &source);
+    file.replace(r#""size":0"#, &format!(r#""size":{size}"#))
 }
 
 #[test]
@@ -167,6 +194,34 @@ fn refuses_entries_that_break_a_rule() {
         ),
     ] {
         let error = describe(&Manifest::parse(&with_entries(entries)).unwrap_err());
+        assert!(error.contains(why), "{entries}: {error}");
+    }
+}
+
+#[test]
+fn refuses_pieces_that_break_a_rule() {
+    for (entries, why) in [
+        (put_together("4", r#"{"zeros":3}"#), "pieces have 3 bytes"),
+        (put_together("0", r#"{"hex":""}"#), "a piece is empty"),
+        (put_together("1", r#"{"hex":"aF"}"#), "pairs of digits"),
+        (put_together("1", r#"{"hex":"abc"}"#), "pairs of digits"),
+        (
+            put_together("1", r#"{"path":"x","length":1}"#),
+            "is absolute",
+        ),
+        (
+            put_together(
+                "1",
+                r#"{"path":"/x","offset":9223372036854775807,"length":1}"#,
+            ),
+            "ends beyond any file",
+        ),
+        (
+            put_together("1", r#"{"zeros":1,"hex":"aa"}"#),
+            "did not match any variant",
+        ),
+    ] {
+        let error = describe(&Manifest::parse(&with_entries(&entries)).unwrap_err());
         assert!(error.contains(why), "{entries}: {error}");
     }
 }
