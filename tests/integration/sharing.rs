@@ -4,7 +4,7 @@ use std::path::Path;
 
 use integration_tests::{Mounted, Peer, binary};
 
-use crate::kit::{Kit, judge_fat, judge_table, noise, partitions};
+use crate::kit::{Kit, judge_fat, judge_table, manifest, noise, partitions};
 
 const DESCRIPTION: &str = "[image]\noutput = \"image.raw\"\n\
     [[partition]]\ntype = \"esp\"\nformat = \"vfat\"\ntree = \"tree\"\n";
@@ -28,6 +28,30 @@ fn blocks_are_shared_where_the_file_system_can() {
     );
     let shared = shared_bytes(&image);
     assert!(shared > 28_900_000, "only {shared} bytes are shared");
+}
+
+#[test]
+fn pieces_of_files_share_blocks_too() {
+    let xfs = Mounted::xfs_with_reflink();
+    let kernel = noise(9, 9_000_001);
+    fs::write(xfs.path().join("kernel"), &kernel).unwrap();
+    let whole = [&[1; 100][..], &[0; 3996], &kernel[8192..]].concat();
+    let pieces = format!(
+        r#"{{"pieces":[{{"hex":"{}"}},{{"zeros":3996}},{{"path":"{}","offset":8192,"length":8991809}}]}}"#,
+        "01".repeat(100),
+        xfs.path().join("kernel").display()
+    );
+    let text = manifest("linux.efi", &whole);
+    let text = text.replace(r#"{"path":"esp/linux.efi"}"#, &pieces);
+    fs::write(xfs.path().join("manifest.json"), text).unwrap();
+    let description = DESCRIPTION.replace("\"tree\"", "\"manifest.json#esp\"");
+    fs::write(xfs.path().join("image.toml"), description).unwrap();
+    binary::compose(&xfs.path()).args(["-q", "image.toml"]).ok();
+    let image = xfs.path().join("image.raw");
+    let cat = binary::compose(&xfs.path()).args(["cat", "image.raw", "linux.efi"]);
+    assert!(cat.run().stdout == whole);
+    let shared = shared_bytes(&image);
+    assert!(shared >= 8_985_600, "only {shared} bytes are shared");
 }
 
 #[test]
