@@ -74,6 +74,7 @@ pub(crate) struct Cli {
 
 /// What there is besides making a tree.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and clap makes it")]
 pub(crate) enum Command {
     #[command(flatten)]
     Live(live::LiveCommand),
@@ -271,6 +272,14 @@ pub(crate) struct Flags {
     /// A driver that the boot loader loads; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Extras")]
     efi_driver: Vec<PathBuf>,
+    /// PK.auth, KEK.auth and db.auth for the boot loader to enrol; see
+    /// secure-boot-enroll
+    #[arg(long, value_name = "DIR", help_heading = "Extras")]
+    enroll_keys: Option<PathBuf>,
+    /// What the boot loader calls the keys; it enrols those of `auto` by itself
+    /// [default: auto]
+    #[arg(long, value_name = "NAME", help_heading = "Extras")]
+    enroll_name: Option<String>,
 
     /// Put kernels, initrds and entries into a tree of their own
     #[arg(long, help_heading = "Output")]

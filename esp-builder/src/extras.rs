@@ -10,6 +10,7 @@ use std::path::Path;
 use bootloaders::extra::{self, ExtraEntry, ExtraFile, WellKnown, Windows};
 use bootloaders::pe::PeImage;
 use bootloaders::{BootFile, systemd_boot};
+use secure_boot::variable::Variable;
 use tree_manifest::{Kind, Provenance, TreePath};
 
 use crate::error::Error;
@@ -24,6 +25,8 @@ const LONGEST_TEXT: u64 = 64 << 10;
 const FILE: &str = "name a relative path that FAT can hold, such as EFI/tools/x.efi";
 const ENTRY: &str = "name NAME.conf and a file with the text of a Type #1 entry";
 const DRIVER: &str = "name an EFI driver, such as ext4x64.efi";
+const KEYS: &str =
+    "name a directory as `esp-builder keys generate` makes it, and a name of one word";
 const WINDOWS: &str = "as in 11=HD0b; `map -c` in the EFI shell lists the handles";
 
 /// A file that a user wants.
@@ -76,6 +79,9 @@ pub fn find(input: &ExtraInput, sources: &mut Sources) -> Result<Vec<Extra>, Err
     for source in &input.drivers {
         extras.push(driver(source, sources)?);
     }
+    if let Some(wanted) = &input.enrolment {
+        extras.extend(keys(wanted, sources)?);
+    }
     Ok(extras)
 }
 
@@ -113,6 +119,20 @@ fn driver(source: &Path, sources: &mut Sources) -> Result<Extra, Error> {
     let file = extra::driver(name, arch, source).map_err(hinting(DRIVER))?;
     let origin = format!("EFI driver `{}`", source.display());
     Ok(content(Home::Esp, file.path(), origin, &found))
+}
+
+/// The boot loader enrols what is in a directory of `loader/keys` on its own partition.
+fn keys(wanted: &NamedPath, sources: &mut Sources) -> Result<Vec<Extra>, Error> {
+    let mut extras = Vec::new();
+    for variable in Variable::ALL {
+        let name = format!("{}.auth", variable.name());
+        let place = format!("loader/keys/{}/{name}", wanted.name);
+        let file = ExtraFile::new(&place, wanted.path.join(&name)).map_err(hinting(KEYS))?;
+        let mut extra = found_file(Home::Esp, &file, "keys to enrol".to_owned(), sources)?;
+        extra.file.provenance.kind = Kind::Keys;
+        extras.push(extra);
+    }
+    Ok(extras)
 }
 
 fn read_entry(wanted: &NamedPath) -> Result<ExtraEntry, Error> {

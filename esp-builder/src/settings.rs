@@ -177,6 +177,9 @@ pub struct ExtraInput {
     pub windows: Vec<WindowsInput>,
     /// Drivers that the boot loader loads.
     pub drivers: Vec<PathBuf>,
+    /// A directory with updates of PK, KEK and db that the boot loader enrols, and what
+    /// it calls them.
+    pub enrolment: Option<NamedPath>,
 }
 
 /// A file and what it is called on the boot partition.

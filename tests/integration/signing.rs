@@ -337,15 +337,11 @@ fn secure_image(kit: &Kit, spoil: impl FnOnce(&mut Vec<u8>)) {
     document["org.nixos.bootspec.v1"]["kernel"] = json!(kit.path("vmlinuz"));
     document["org.nixos.specialisation.v1"] = json!({});
     kit.write("boot.json", document.to_string());
-    let mut builder = kit
-        .esp_builder()
+    kit.esp_builder()
         .args(["--bootspec", "boot.json", "--systemd-boot", "loader.efi"])
-        .args(["--timeout", "0", "--set", "secure-boot-enroll=force"]);
-    for name in ["PK", "KEK", "db"] {
-        let file = format!("loader/keys/auto/{name}.auth=keys/{name}.auth");
-        builder = builder.args(["--extra-file", &file]);
-    }
-    builder.arg("out").ok();
+        .args(["--timeout", "0", "--set", "secure-boot-enroll=force"])
+        .args(["--enroll-keys", "keys", "out"])
+        .ok();
     let partition = esp("").replace("\"tree\"", "\"out/manifest.json#esp\"");
     kit.describe("", &partition);
     kit.compose().args(["-q", "image.toml"]).ok();

@@ -58,6 +58,11 @@ impl Flags {
             edk2_shell: self.edk2_shell.or(file.edk2_shell),
             windows: if_any(self.windows, file.windows),
             efi_driver: if_any(self.efi_driver, file.efi_driver),
+            enroll_name: self.enroll_name.or_else(|| {
+                let of_file = self.enroll_keys.is_none();
+                file.enroll_name.filter(|_| of_file)
+            }),
+            enroll_keys: self.enroll_keys.or(file.enroll_keys),
             xbootldr: self.xbootldr || file.xbootldr,
             by_reference: self.by_reference || file.by_reference,
         }
@@ -73,6 +78,7 @@ impl Flags {
             .chain(&mut self.toplevel);
         let programs = self.memtest86.iter_mut().chain(&mut self.netbootxyz);
         let programs = programs.chain(&mut self.edk2_shell);
+        let programs = programs.chain(&mut self.enroll_keys);
         let named = self.extra_file.iter_mut().chain(&mut self.extra_entry);
         let named = named.map(|wanted| &mut wanted.path);
         let documents = self.bootspec.iter_mut().map(|document| &mut document.path);

@@ -7,7 +7,7 @@ use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::{EntryNaming, Line, MachineId};
 use esp_builder::settings::{
-    DefaultChoice, ExtraInput, GenerationInput, Input, KernelInput, STORE_DIR, Settings,
+    DefaultChoice, ExtraInput, GenerationInput, Input, KernelInput, NamedPath, STORE_DIR, Settings,
 };
 
 use super::{BootLoader, EntryNames, Flags, Layout};
@@ -102,6 +102,9 @@ impl Flags {
         if !self.windows.is_empty() && self.edk2_shell.is_none() {
             return Err(usage("--windows needs --edk2-shell, which starts it"));
         }
+        if self.enroll_name.is_some() && self.enroll_keys.is_none() {
+            return Err(usage("--enroll-name needs --enroll-keys, which it names"));
+        }
         let programs = [
             (WellKnown::Memtest86, &self.memtest86),
             (WellKnown::NetbootXyz, &self.netbootxyz),
@@ -116,6 +119,13 @@ impl Flags {
             programs: given.collect(),
             windows: self.windows.clone(),
             drivers: self.efi_driver.clone(),
+            enrolment: self.enroll_keys.clone().map(|path| NamedPath {
+                name: self
+                    .enroll_name
+                    .clone()
+                    .unwrap_or_else(|| "auto".to_owned()),
+                path,
+            }),
         })
     }
 

@@ -23,6 +23,9 @@ fn kit() -> Kit {
     kit.write("src/memtest.efi", pe(X64, "memtest"));
     kit.write("src/shell.efi", pe(X64, "shell"));
     kit.write("src/ext4.efi", pe(X64, "driver"));
+    for name in ["PK", "KEK", "db"] {
+        kit.write(&format!("keys/{name}.auth"), name);
+    }
     kit.write("src/arch.txt", "title Arch\nlinux /arch/vmlinuz");
     kit
 }
@@ -53,6 +56,7 @@ fn everything(kit: &Kit) -> ExtraInput {
         ],
         windows: vec!["11=HD0b".parse().unwrap()],
         drivers: vec![file("src/ext4.efi")],
+        enrolment: Some(named(kit, "auto", "keys")),
     }
 }
 
@@ -62,7 +66,7 @@ fn dump(planned: &Planned) -> String {
     for (role, tree) in &planned.plan.trees {
         for (path, file) in tree {
             let provenance = &file.provenance;
-            let is_extra = matches!(provenance.kind, Kind::Extra | Kind::Entry);
+            let is_extra = matches!(provenance.kind, Kind::Extra | Kind::Entry | Kind::Keys);
             if !is_extra || !provenance.generations.is_empty() {
                 continue;
             }
