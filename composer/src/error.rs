@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use tree_manifest::TreePath;
 
@@ -292,6 +293,22 @@ impl Error {
             Self::Changed { .. } => "run again when nothing writes to it".to_owned(),
             _ => return None,
         })
+    }
+
+    /// A program that failed, with the last lines of what it said.
+    pub(crate) fn of_program(program: &Path, output: &Output) -> Self {
+        /// As many as hold the cause.
+        const LINES: usize = 4;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        Self::Program {
+            program: program.into(),
+            status: output.status.to_string(),
+            said: lines[lines.len().saturating_sub(LINES)..].join("; "),
+        }
     }
 
     pub(crate) fn config(path: &Path, message: impl Into<String>) -> Self {

@@ -259,16 +259,7 @@ fn finish(child: Child, program: &str, fed: Result<(), Fed>) -> Result<(), Error
         return Err(error);
     }
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = said
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        return Err(Error::Program {
-            program: path,
-            status: output.status.to_string(),
-            said: lines[lines.len().saturating_sub(4)..].join("; "),
-        });
+        return Err(Error::of_program(&path, &output));
     }
     match fed {
         Err(Fed::Closed(error)) => Err(error::write(&path)(error)),

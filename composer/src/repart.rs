@@ -184,15 +184,5 @@ fn run(program: &OsStr, arguments: &[OsString]) -> Result<Output, Error> {
     if output.status.success() {
         return Ok(output);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let last = &last[last.len().saturating_sub(4)..];
-    Err(Error::Program {
-        program: program.into(),
-        status: output.status.to_string(),
-        said: last.join("; "),
-    })
+    Err(Error::of_program(Path::new(program), &output))
 }

@@ -15,6 +15,7 @@ mod signing;
 mod wording;
 
 pub use signing::SigningError;
+pub(crate) use wording::is_absent;
 use wording::{absence, found_nowhere, searched_places, way_out};
 
 /// Why a tree could not be planned or built.

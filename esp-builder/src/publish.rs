@@ -1,7 +1,7 @@
-//! An output directory that appears in one step.
+//! Outputs that appear in one step: directories, and files.
 //!
-//! The tree is made in a hidden directory beside its place. Until the last rename
-//! nothing can be seen of it, and an earlier result stays as it was.
+//! Each is made under a hidden name beside its place. Until the last rename nothing can
+//! be seen of it, and an earlier result stays as it was.
 #![expect(clippy::disallowed_methods, reason = "publishing renames directories")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::Error;
 
@@ -19,6 +19,9 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The name of what is predicted of an output, where that was asked for.
 pub(crate) const MEASUREMENTS: &str = "measurements.json";
+
+/// How temporary names begin.
+const TEMPORARY: &str = ".esp-builder-";
 
 /// What an output holds at its top, besides the manifest: the trees.
 const TREES: [&str; 2] = ["esp", "xbootldr"];
@@ -37,13 +40,9 @@ impl Staging {
         // A link to an earlier result stays a link: its target is replaced.
         let out = fs::canonicalize(out).unwrap_or_else(|_| out.into());
         check_replaceable(&out)?;
-        let parent = match out.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
         let directory = tempfile::Builder::new()
-            .prefix(".esp-builder-")
-            .tempdir_in(parent)
+            .prefix(TEMPORARY)
+            .tempdir_in(directory_of(&out))
             .map_err(write_error(&out))?;
         set_mode(directory.path(), 0o755)?;
         Ok(Self { directory, out })
@@ -120,6 +119,31 @@ pub(crate) fn check_replaceable(out: &Path) -> Result<(), Error> {
     match tree_manifest::check::load(&out.join(MANIFEST)) {
         Ok(_) | Err(tree_manifest::Error::Version(_)) => Ok(()),
         Err(_) => Err(refuse(format!("its `{MANIFEST}` is not a tree manifest"))),
+    }
+}
+
+/// Starts a file under a temporary name beside its place, with these permissions but for
+/// what the umask takes. It goes if it is not [`put`].
+pub(crate) fn stage(out: &Path, mode: u32) -> Result<NamedTempFile, Error> {
+    tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(directory_of(out))
+        .map_err(write_error(out))
+}
+
+/// Gives a staged file its name. On an error what had it stays.
+pub(crate) fn put(staged: NamedTempFile, out: &Path) -> Result<(), Error> {
+    match staged.persist(out) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(write_error(out)(error.error)),
+    }
+}
+
+fn directory_of(out: &Path) -> &Path {
+    match out.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
     }
 }
 

@@ -19,7 +19,7 @@ use secure_boot::sign::ToBeSigned;
 use secure_boot::verify;
 
 use crate::error::{Error, SigningError};
-use crate::publish::{set_mode, write_error};
+use crate::publish::{put, set_mode, stage, write_error};
 
 pub mod key_file;
 pub mod keyring;
@@ -166,24 +166,14 @@ impl OpenImage {
             [] => None,
             some => Some(self.measured.attach(some).map_err(refused(&self.path))?),
         };
-        let folder = match to.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let staged = tempfile::Builder::new()
-            .prefix(".esp-builder-")
-            .tempfile_in(folder)
-            .map_err(write_error(to))?;
+        let staged = stage(to, 0o600)?;
         self.copy(staged.as_file()).map_err(write_error(to))?;
         if let Some(amendment) = amendment {
             amend(staged.as_file(), &amendment).map_err(write_error(to))?;
         }
         set_mode(staged.path(), 0o644)?;
         staged.as_file().sync_all().map_err(write_error(to))?;
-        let persisted = staged.persist(to);
-        persisted
-            .map(|_| ())
-            .map_err(|error| write_error(to)(error.error))
+        put(staged, to)
     }
 
     fn copy(&self, to: &File) -> io::Result<()> {

@@ -4,9 +4,8 @@
 //! and read when the image is written, slice by slice.
 #![expect(clippy::disallowed_methods, reason = "looks at the files of an image")]
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use bootloaders::uki::{
@@ -19,6 +18,7 @@ use crate::assembled::{Assembled, Piece, Pieces};
 use crate::content;
 use crate::error::Error;
 use crate::loader;
+use crate::publish::{put, stage};
 use crate::source::{Need, read_at_most};
 use crate::warning::Warning;
 
@@ -146,26 +146,10 @@ pub fn assemble(input: &UkiInput) -> Result<(Assembled, Vec<Warning>), Error> {
 /// # Errors
 /// When a source changed, or when something cannot be read or written.
 pub fn write(assembled: &Assembled, out: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Write {
-        path: out.into(),
-        source,
-    };
-    let directory = match out.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let temporary = tempfile::Builder::new()
-        .prefix(".esp-builder-")
-        .suffix(".tmp")
-        // The umask has its say, as with any file a program writes.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    content::write(assembled, temporary.as_file()).map_err(|failure| failure.into_error(out))?;
-    temporary
-        .persist(out)
-        .map_err(|error| failed(error.error))?;
-    Ok(())
+    // The umask has its say, as with any file a program writes.
+    let staged = stage(out, 0o666)?;
+    content::write(assembled, staged.as_file()).map_err(|failure| failure.into_error(out))?;
+    put(staged, out)
 }
 
 fn text(text: &str) -> uki::Content {

@@ -57,6 +57,20 @@ fn systemd_measure(kit: &Kit, profile: usize, arguments: &[&str]) -> Value {
     serde_json::from_str(&peer.ok()).unwrap()
 }
 
+/// Makes keys, and `public.pem` of KEK's.
+fn make_keys(kit: &Kit) {
+    kit.esp_builder().args(["keys", "generate", "keys"]).ok();
+    let public = [
+        "pkey",
+        "-in",
+        "keys/KEK.key",
+        "-pubout",
+        "-out",
+        "public.pem",
+    ];
+    Peer::host("openssl").dir(kit.root()).args(public).ok();
+}
+
 #[test]
 fn registers_and_policies_are_those_of_systemd_measure() {
     let kit = kit_with_image();
@@ -95,16 +109,7 @@ fn registers_and_policies_are_those_of_systemd_measure() {
 #[test]
 fn policies_are_in_the_sections_that_ukify_makes() {
     let kit = kit();
-    kit.esp_builder().args(["keys", "generate", "keys"]).ok();
-    let public = [
-        "pkey",
-        "-in",
-        "keys/KEK.key",
-        "-pubout",
-        "-out",
-        "public.pem",
-    ];
-    Peer::host("openssl").dir(kit.root()).args(public).ok();
+    make_keys(&kit);
     let one = ["--pcr-private-key=keys/db.key"];
     let several = [
         "--pcr-private-key=keys/db.key",
@@ -165,16 +170,7 @@ fn what_cannot_be_measured_or_vouched_for_is_refused() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(why), "{said}");
     }
-    kit.esp_builder().args(["keys", "generate", "keys"]).ok();
-    let public = [
-        "pkey",
-        "-in",
-        "keys/KEK.key",
-        "-pubout",
-        "-out",
-        "public.pem",
-    ];
-    Peer::host("openssl").dir(kit.root()).args(public).ok();
+    make_keys(&kit);
     let wrong = [
         "--pcr-private-key=keys/db.key",
         "--pcr-public-key=public.pem",

@@ -1,7 +1,7 @@
 //! What the user can do about each error.
 
 use super::Error;
-use super::wording::is_absent;
+use super::is_absent;
 
 impl Error {
     /// What the user can do about it.

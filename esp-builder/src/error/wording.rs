@@ -16,7 +16,8 @@ pub(super) fn absence(source: &io::Error) -> &'static str {
     }
 }
 
-pub(super) fn is_absent(source: &io::Error) -> bool {
+/// Whether there is nothing at a path.
+pub(crate) fn is_absent(source: &io::Error) -> bool {
     matches!(
         source.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory

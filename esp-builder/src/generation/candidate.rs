@@ -10,7 +10,7 @@ use tree_manifest::GenerationId;
 
 use super::{Generation, describe};
 use crate::document::{self, Document};
-use crate::error::Error;
+use crate::error::{Error, is_absent};
 use crate::generation_list;
 use crate::profile;
 use crate::settings::{Date, GenerationInput, NumberedPath};
@@ -275,11 +275,4 @@ fn generation(profile: Option<String>, number: u64) -> GenerationId {
         number,
         specialisation: None,
     }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }

@@ -73,15 +73,14 @@ pub fn compare(
         let (Some(inventory), Some(mount)) = (inventories.get(role), mounts.get(role)) else {
             continue;
         };
-        for (path, file) in tree {
+        // Texts are compared by what the inventory read of them.
+        let is_text = |file: &PlannedFile| matches!(file.recipe, Recipe::Text(_));
+        for (path, file) in tree.iter().filter(|(_, file)| !is_text(file)) {
             let size = file.recipe.size();
             let Some(found) = inventory.file(path).filter(|found| found.size == size) else {
                 continue;
             };
             let place = (role.clone(), path.clone());
-            if matches!(file.recipe, Recipe::Text(_)) {
-                continue;
-            }
             let vouched = match recorded(&known.state, &place) {
                 Some(old) if old.size == found.size => vouched(&file.recipe, old, store_dir)?,
                 _ => None,

@@ -10,7 +10,7 @@ use tree_manifest::{Entry, Kind, Manifest, Source, check};
 
 use super::{ImageMeasurement, Wanted, authenticode, head, of_image};
 use crate::error::{Error, SigningError};
-use crate::publish::{MANIFEST, MEASUREMENTS, set_mode, write_error};
+use crate::publish::{MANIFEST, MEASUREMENTS, put, set_mode, stage, write_error};
 
 /// What is predicted of the images of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,16 +55,12 @@ pub fn write(output: &Path, wanted: &Wanted) -> Result<TreeMeasurements, Error> 
     let path = output.join(MEASUREMENTS);
     let json = serde_json::to_string_pretty(&measurements);
     let text = json.map_err(|error| write_error(&path)(error.into()))? + "\n";
-    let staged = tempfile::Builder::new()
-        .prefix(".esp-builder-")
-        .tempfile_in(output);
-    let mut staged = staged.map_err(write_error(&path))?;
+    let mut staged = stage(&path, 0o600)?;
     staged
         .write_all(text.as_bytes())
         .map_err(write_error(&path))?;
     set_mode(staged.path(), 0o644)?;
-    let persisted = staged.persist(&path);
-    persisted.map_err(|error| write_error(&path)(error.error))?;
+    put(staged, &path)?;
     Ok(measurements)
 }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tree_manifest::{Entry, Manifest, Role, Sha256, SignatureState, Source, TreePath, check};
 
 use crate::error::{Error, SigningError};
-use crate::publish::{MANIFEST, write_error};
+use crate::publish::{MANIFEST, put, stage, write_error};
 use crate::signing::{OpenImage, read, refused};
 
 /// The document that says what must be signed.
@@ -108,19 +108,16 @@ impl Output {
     /// written has still to be read to be believed.
     fn save(&self) -> Result<(), Error> {
         let path = self.directory.join(MANIFEST);
-        let save = || -> io::Result<()> {
+        let staged = stage(&path, 0o600)?;
+        let fill = || -> io::Result<()> {
             let modified = fs::metadata(&path)?.modified()?;
-            let staged = tempfile::Builder::new()
-                .prefix(".esp-builder-")
-                .tempfile_in(&self.directory)?;
             fs::write(staged.path(), self.manifest.to_json())?;
             staged.as_file().set_modified(modified)?;
             staged.as_file().sync_all()?;
-            fs::set_permissions(staged.path(), fs::metadata(&path)?.permissions())?;
-            staged.persist(&path)?;
-            Ok(())
+            fs::set_permissions(staged.path(), fs::metadata(&path)?.permissions())
         };
-        save().map_err(write_error(&path))
+        fill().map_err(write_error(&path))?;
+        put(staged, &path)
     }
 }
 
