@@ -153,6 +153,12 @@ pub enum Error {
         /// What they cannot say.
         message: String,
     },
+    /// What should be a closure of a store is none.
+    #[error("`store-paths`: {message}")]
+    Closure {
+        /// What is wrong with it.
+        message: String,
+    },
     /// A program is not there.
     #[error("`{}` is not there, which {purpose}", program.display())]
     NoProgram {

@@ -24,6 +24,7 @@ pub mod fat;
 pub mod image;
 pub mod inspect;
 pub mod mkfs;
+pub mod nix_store;
 pub mod partition_type;
 mod pieces;
 pub mod placement;

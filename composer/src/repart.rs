@@ -5,6 +5,8 @@
 //! loop device, and the image gets its name when it is complete.
 #![expect(clippy::disallowed_methods, reason = "runs systemd-repart")]
 
+mod spelled;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
@@ -101,8 +103,9 @@ pub fn write_definitions(
     directory: &Path,
 ) -> Result<Vec<Rendered>, Error> {
     let base = std::path::absolute(Path::new(".").join(base)).map_err(error::read(base))?;
+    let config = spelled::spell_out(config, &base)?;
     let rendered =
-        render::render(config, &base).map_err(|message| Error::Definitions { message })?;
+        render::render(&config, &base).map_err(|message| Error::Definitions { message })?;
     fs::create_dir_all(directory).map_err(error::write(directory))?;
     for definition in &rendered {
         let path = directory.join(&definition.name);

@@ -4,6 +4,7 @@
 //! says. Symbolic links are followed, as the boot file systems hold none.
 #![expect(clippy::disallowed_methods, reason = "looks at the sources")]
 
+mod closure;
 mod excluded;
 mod pieces;
 
@@ -19,6 +20,8 @@ use crate::error::{self, Error};
 use crate::source::{Source, Sources, Stamp};
 use crate::tree::{FileContent, FileTree};
 use excluded::Excluded;
+
+pub use closure::Closure;
 
 /// What every partition holds, and the files it comes from.
 #[derive(Debug, Default)]
@@ -138,6 +141,7 @@ impl Scan<'_> {
                 &mut Vec::new(),
             )?;
         }
+        self.closure(&mut tree, config)?;
         for link in &config.make_symlinks {
             let (place, leads) = link.split_once(':').unwrap_or((link, ""));
             if let Some(place) = target(place)? {

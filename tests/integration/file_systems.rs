@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use integration_tests::Peer;
 
-use crate::kit::{Kit, judge_table, noise, partitions};
+use crate::kit::{Kit, file_system_programs, judge_table, noise, partitions};
 
 /// A kit with a tree of all that a root file system may have, what is expected of it,
 /// and the programs of the sid chroot.
@@ -40,22 +40,8 @@ fn kit() -> Kit {
     kit.write("expected/run/lock/.keep", "");
     fs::remove_file(kit.path("expected/run/lock/.keep")).unwrap();
     kit.link("usr/lib", "expected/lib");
-    for (name, command) in [
-        ("sid/mke2fs", "mke2fs"),
-        ("sid/mkfs.erofs", "mkfs.erofs"),
-        ("sid/mksquashfs", "mksquashfs"),
-    ] {
-        kit.sid_program(name, command);
-    }
+    file_system_programs(&kit);
     kit
-}
-
-fn compose(kit: &Kit) -> Peer {
-    let path = format!(
-        "{}:/usr/sbin:/usr/bin:/sbin:/bin",
-        kit.path("sid").display()
-    );
-    kit.compose().env("PATH", path)
 }
 
 fn describe(kit: &Kit, image: &str, format: &str, keys: &str) {
@@ -120,7 +106,7 @@ fn file_systems_satisfy_their_checkers() {
         ("squashfs", "size-min-bytes = \"64M\"", SQUASHFS),
     ] {
         describe(&kit, "", format, keys);
-        compose(&kit).args(["-q", "image.toml"]).ok();
+        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
         judge_table(&kit.image(), 512);
         unpack(&kit, check);
         let before: Vec<String> = kit.names();
@@ -136,7 +122,7 @@ fn the_same_files_give_the_same_file_systems() {
     let images = [kit(), kit()].map(|kit| {
         ["ext4", "erofs", "squashfs"].map(|format| {
             describe(&kit, "", format, "");
-            compose(&kit).args(["-q", "image.toml"]).ok();
+            kit.compose_with_programs().args(["-q", "image.toml"]).ok();
             fs::read(kit.image()).unwrap()
         })
     });
@@ -149,9 +135,11 @@ fn file_systems_have_the_names_that_systemd_repart_gives() {
     fs::remove_dir_all(kit.path("tree")).unwrap();
     kit.write("tree/etc/file", "1");
     describe(&kit, "", "ext4", "");
-    compose(&kit).args(["-q", "image.toml"]).ok();
+    kit.compose_with_programs().args(["-q", "image.toml"]).ok();
     let repart = kit.sid_program("repart-262", "systemd-repart");
-    let theirs = compose(&kit).args(["-q", "--engine", "repart", "--repart", &repart]);
+    let theirs = kit
+        .compose_with_programs()
+        .args(["-q", "--engine", "repart", "--repart", &repart]);
     theirs.args(["image.toml", "-o", "theirs.raw"]).ok();
     let names = |image: &str| {
         let at = partitions(&kit.path(image), 512)[0].start;
@@ -184,7 +172,7 @@ fn ext4_is_large_enough_for_every_tree() {
         }
         let partition = "[[partition]]\ntype = \"root\"\nformat = \"ext4\"\ntree = \"many\"\n";
         kit.describe("", partition);
-        compose(&kit).args(["-q", "image.toml"]).ok();
+        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
         let content = count * size;
         let found = partitions(&kit.image(), 512)[0].size;
         let limit = 14 << 20;
@@ -210,7 +198,7 @@ fn a_missing_program_is_named_with_its_package() {
         "{said}"
     );
     describe(&kit, "", "ext4", "size-max-bytes = \"1M\"");
-    let said = compose(&kit).arg("image.toml").fails(1);
+    let said = kit.compose_with_programs().arg("image.toml").fails(1);
     assert!(
         said.contains("it needs 1") && said.contains("`size-max-bytes` is 1 MiB"),
         "{said}"

@@ -106,6 +106,13 @@ impl Kit {
         binary::compose(self.root())
     }
 
+    /// `compose` with the programs of [`file_system_programs`].
+    pub fn compose_with_programs(&self) -> Peer {
+        let programs = self.path("sid");
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", programs.display());
+        self.compose().env("PATH", path)
+    }
+
     pub fn image(&self) -> PathBuf {
         self.path("image.raw")
     }
@@ -118,6 +125,13 @@ impl Kit {
             .collect();
         names.sort();
         names
+    }
+}
+
+/// Gives a kit the programs of the sid chroot that make file systems.
+pub fn file_system_programs(kit: &Kit) {
+    for name in ["mke2fs", "mkfs.erofs", "mksquashfs"] {
+        kit.sid_program(&format!("sid/{name}"), name);
     }
 }
 

@@ -33,6 +33,9 @@ mod placement;
 /// File systems that other programs make, judged by their own checkers.
 mod file_systems;
 
+/// Partitions that hold a store of Nix.
+mod stores;
+
 /// The engine `repart`, and definitions of systemd-repart.
 mod repart;
 

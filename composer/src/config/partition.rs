@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
 use crate::fat::FatType;
+use crate::nix_store;
 use crate::partition_type::PartitionType;
 use crate::size::ByteSize;
 
@@ -73,6 +74,21 @@ pub struct PartitionConfig {
     /// Places in the partition to which nothing is copied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_files_target: Vec<String>,
+    /// A closure of a store of Nix: the folder that closureInfo of nixpkgs makes, with
+    /// `store-paths` and `registration`, or a file of paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closure: Option<PathBuf>,
+    /// The objects of a store to copy, in place of a closure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub store_paths: Vec<String>,
+    /// Where the store is in the partition: `/nix/store` when it is not said, and `/` for
+    /// a partition that holds a store and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nix_store_prefix: Option<String>,
+    /// What is registered of a store, as `nix-store --load-db` reads it; it becomes
+    /// `/nix-path-registration`. That of the closure when it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration: Option<PathBuf>,
     /// Empty directories to make.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub make_directories: Vec<String>,
@@ -241,6 +257,28 @@ impl PartitionConfig {
             || !self.copy_files.is_empty()
             || !self.make_directories.is_empty()
             || !self.make_symlinks.is_empty()
+            || self.has_store()
+            || self.registration.is_some()
+    }
+
+    /// Whether the partition holds objects of a store.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.closure.is_some() || !self.store_paths.is_empty()
+    }
+
+    /// Where the store is in the partition.
+    #[must_use]
+    pub fn nix_store_prefix(&self) -> &str {
+        let given = self.nix_store_prefix.as_deref();
+        given.unwrap_or(nix_store::DEFAULT_PREFIX)
+    }
+
+    /// Whether the root of the partition is a store, and so has no place for a
+    /// registration.
+    #[must_use]
+    pub fn holds_only_a_store(&self) -> bool {
+        self.has_store() && self.nix_store_prefix().trim_matches('/').is_empty()
     }
 
     /// Puts what follows from other keys where nothing is said: the architecture of

@@ -17,6 +17,7 @@ pub fn check(partition: &PartitionConfig) -> Result<(), String> {
     check_content(partition)?;
     check_fat(partition)?;
     check_files(partition)?;
+    check_store(partition)?;
     check_protection(partition)
 }
 
@@ -184,6 +185,26 @@ fn check_files(partition: &PartitionConfig) -> Result<(), String> {
         {
             return Err("`default-subvolume` is none of `subvolumes`".to_owned());
         }
+    }
+    Ok(())
+}
+
+fn check_store(partition: &PartitionConfig) -> Result<(), String> {
+    if partition.closure.is_some() && !partition.store_paths.is_empty() {
+        return Err("`closure` and `store-paths` say the same: leave one out".to_owned());
+    }
+    if partition.has_store() && partition.format == Some(FileSystem::Vfat) {
+        return Err("vfat cannot hold a store: choose another `format`".to_owned());
+    }
+    if partition.nix_store_prefix.is_some() && !partition.has_store() {
+        return Err("`nix-store-prefix` needs `closure` or `store-paths`".to_owned());
+    }
+    if partition.registration.is_some() && partition.holds_only_a_store() {
+        return Err(
+            "a `registration` in the root of a store would be an object of it: \
+             give it to the partition that is the root of the system"
+                .to_owned(),
+        );
     }
     Ok(())
 }
