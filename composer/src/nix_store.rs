@@ -184,8 +184,10 @@ mod tests {
 
     fn record(path: &str, hash: &str, deriver: &str, references: &[String]) -> String {
         let count = references.len();
-        let references: String = references.iter().map(|path| format!("{path}\n")).collect();
-        format!("{path}\n{hash}\n120\n{deriver}\n{count}\n{references}")
+        let record = format!("{path}\n{hash}\n120\n{deriver}\n{count}\n");
+        references
+            .iter()
+            .fold(record, |text, path| text + path + "\n")
     }
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
             good.clone() + &good,
             record(&one, "sha1:0", "", &[]),
             record(&one, &hex, "drv", &[]),
-            record(&one, &hex, "", &[two.clone()]),
+            record(&one, &hex, "", std::slice::from_ref(&two)),
             record("/nix/store/x", &hex, "", &[]),
             good.replace("120", "-1"),
             good.replace("\n0\n", "\n9\n"),
