@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use composer::config::{Engine, ImageSize, MinimumSizes};
+use composer::config::{Compression, Engine, ImageSize, MinimumSizes, OutputFormat};
 use composer::scan::CheckDigests;
 use composer::size::SectorSize;
 
@@ -15,6 +15,9 @@ const EXAMPLES: &str = "\
 Examples:
   compose image.toml                    write the image that image.toml describes
   compose image.toml -o disk.raw        … under another name
+  compose image.toml --format qcow2     … for QEMU
+  compose image.toml --compress zstd -o - | ssh host 'zstd -d >/dev/sdX'
+                                        … to another machine
   compose --dry-run image.toml          show the layout and write nothing
   compose --definitions repart.d -o disk.raw
                                         write what definitions of systemd-repart describe
@@ -59,6 +62,12 @@ pub struct Description {
     /// there is no description but definitions.
     #[arg(long, value_enum, value_name = "WHAT")]
     minimum_sizes: Option<MinimumSizesName>,
+    /// The format of the output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FormatName>,
+    /// Compress the output: `zstd`, `xz`, or either with a level, such as `zstd:19`.
+    #[arg(long, value_name = "HOW")]
+    pub compress: Option<Compression>,
     /// The architecture that the types `root` and `usr` mean.
     #[arg(long, value_name = "NAME")]
     pub architecture: Option<String>,
@@ -80,6 +89,18 @@ enum EngineName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatName {
+    /// The bytes of the disk, with holes.
+    Raw,
+    /// QEMU's, version 3.
+    Qcow2,
+    /// That of Hyper-V and Azure, of the fixed kind.
+    Vhd,
+    /// That of `VMware` and `VirtualBox`, in one file.
+    Vmdk,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum MinimumSizesName {
     Content,
     Repart,
@@ -92,6 +113,17 @@ impl Description {
         self.engine.map(|engine| match engine {
             EngineName::Embedded => Engine::Embedded,
             EngineName::Repart => Engine::Repart,
+        })
+    }
+
+    /// The format, if not that of the description.
+    #[must_use]
+    pub fn format(&self) -> Option<OutputFormat> {
+        self.format.map(|format| match format {
+            FormatName::Raw => OutputFormat::Raw,
+            FormatName::Qcow2 => OutputFormat::Qcow2,
+            FormatName::Vhd => OutputFormat::Vhd,
+            FormatName::Vmdk => OutputFormat::Vmdk,
         })
     }
 
@@ -119,7 +151,7 @@ impl Description {
 struct ComposeArgs {
     #[command(flatten)]
     description: Description,
-    /// Where to write the image.
+    /// Where to write the image; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// systemd-repart, for the engine that runs it.

@@ -5,6 +5,7 @@
 //! too. Unknown keys are refused, and so are keys the engine cannot act on.
 
 mod choice;
+mod compression;
 mod engine;
 mod partition;
 mod rules;
@@ -22,6 +23,7 @@ use crate::partition_type::is_architecture;
 use crate::size::{ByteSize, SectorSize};
 
 pub use choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
+pub use compression::{Compression, Compressor, NotACompression};
 pub use partition::PartitionConfig;
 
 /// A whole image.
@@ -60,7 +62,7 @@ pub struct ImageSection {
     /// What decides the least size of a partition that names none.
     #[serde(default)]
     pub minimum_sizes: MinimumSizes,
-    /// Where to write the image, relative to the description; `NAME_VERSION.raw`
+    /// Where to write the image, relative to the description; `NAME_VERSION.FORMAT`
     /// in the working directory when it is not said.
     pub output: Option<PathBuf>,
     /// Who writes the image.
@@ -69,6 +71,10 @@ pub struct ImageSection {
     /// The format of the output.
     #[serde(default)]
     pub format: OutputFormat,
+    /// How the output is compressed: `zstd` or `xz`, or either with a level as in
+    /// `zstd:19`.
+    #[schemars(with = "Option<String>")]
+    pub compress: Option<Compression>,
 }
 
 /// Who writes the image.
@@ -112,6 +118,25 @@ pub enum OutputFormat {
     /// The bytes of the disk, with holes.
     #[default]
     Raw,
+    /// QEMU's, version 3.
+    Qcow2,
+    /// That of Hyper-V and Azure, of the fixed kind.
+    Vhd,
+    /// That of `VMware` and `VirtualBox`, in one file.
+    Vmdk,
+}
+
+impl OutputFormat {
+    /// The ending of file names, which is the word for it in descriptions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+            Self::Vhd => "vhd",
+            Self::Vmdk => "vmdk",
+        }
+    }
 }
 
 /// How large the image is.
@@ -193,7 +218,12 @@ impl ImageConfig {
             .version
             .as_ref()
             .map(|version| format!("_{version}"));
-        PathBuf::from(format!("{name}{}.raw", version.unwrap_or_default()))
+        let (version, format) = (version.unwrap_or_default(), self.image.format.name());
+        let compressed = self.image.compress.map(Compression::ending);
+        PathBuf::from(format!(
+            "{name}{version}.{format}{}",
+            compressed.unwrap_or_default()
+        ))
     }
 
     /// Completes a description when all that is to be said was said: puts what
@@ -211,6 +241,12 @@ impl ImageConfig {
     fn settle_partitions(&mut self) -> Result<(), String> {
         if self.partitions.is_empty() {
             return Err("an image needs at least one `[[partition]]`".to_owned());
+        }
+        if self.image.engine == Engine::Repart
+            && (self.image.format != OutputFormat::Raw || self.image.compress.is_some())
+        {
+            let way = "leave out `format` and `compress`, or set `engine = \"embedded\"`";
+            return Err(format!("the engine `repart` writes raw images: {way}"));
         }
         let count = self.partitions.len();
         if count > 128 {

@@ -43,6 +43,8 @@ fn overridden(image: ImageSection, description: &Description) -> ImageSection {
     ImageSection {
         size: description.size.unwrap_or(image.size),
         seed: description.seed.or(image.seed),
+        format: description.format().unwrap_or(image.format),
+        compress: description.compress.or(image.compress),
         engine: description.engine().unwrap_or(image.engine),
         minimum_sizes: description.minimum_sizes().unwrap_or(image.minimum_sizes),
         architecture: description.architecture.clone().or(image.architecture),

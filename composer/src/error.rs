@@ -201,6 +201,16 @@ pub enum Error {
         /// Each partition with its size.
         partitions: String,
     },
+    /// A disk is larger than a format permits.
+    #[error("the disk has {size} ({} bytes) and {format} holds at most {most}", size.bytes())]
+    DiskTooLarge {
+        /// The format.
+        format: &'static str,
+        /// How large the disk is.
+        size: ByteSize,
+        /// How large one may be.
+        most: ByteSize,
+    },
     /// A manifest has a file without its bytes.
     #[error("`{0}`: its bytes are nowhere but on the partition that the manifest describes")]
     NoSource(TreePath),

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! [`config`] reads the description and [`definitions`] those of systemd-repart, [`scan`] looks at the sources, [`plan`]
-//! fixes every byte of the image without reading content, and [`raw`] writes it.
+//! fixes every byte of the image without reading content, [`format`](mod@format) puts them into a file, and
+//! [`raw`] writes that file, or [`stream`] a pipe.
 //! [`image`] opens images again, for [`inspect`] and [`verify`].
 //!
 //! This crate knows disks and file systems. It knows no boot loader, no
@@ -21,6 +22,7 @@ pub mod digests;
 mod error;
 
 pub mod fat;
+pub mod format;
 pub mod image;
 pub mod inspect;
 pub mod mkfs;
@@ -35,6 +37,7 @@ pub mod scan;
 pub mod seed;
 pub mod size;
 pub mod source;
+pub mod stream;
 pub mod swap;
 pub mod table;
 pub mod tree;

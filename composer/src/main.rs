@@ -3,6 +3,7 @@
 mod cli;
 mod describe;
 mod files;
+mod output;
 mod report;
 mod workshop;
 
@@ -13,13 +14,12 @@ use composer::config::Engine;
 use composer::image::Image;
 use composer::inspect::Layout;
 use composer::plan::{self, ImagePlan};
-use composer::source::Sources;
-use composer::{Error, digests, raw, repart, scan};
+use composer::{Error, digests, repart, scan};
 use extents::{Content, ExtentMap};
 use serde_json::json;
 
 use cli::{ComposeRequest, Description, Request};
-use report::Progress;
+use output::Output;
 use workshop::Workshop;
 
 /// `verify` found differences.
@@ -50,21 +50,18 @@ fn main() -> ExitCode {
 /// Reads, plans, checks, writes, reports.
 fn compose(request: &ComposeRequest) -> Result<(), Error> {
     let (config, base) = describe::load(&request.description)?;
-    let output = match (&request.output, &config.image.output) {
-        (Some(output), _) => output.clone(),
-        (None, Some(output)) => base.join(output),
-        (None, None) => config.default_output(),
-    };
+    let output = Output::of(request, &config, &base)?;
     if config.image.engine == Engine::Repart && !request.dry_run {
-        let said = repart::write(&config, &base, &request.repart, &output)?;
-        let layout = Layout::of_image(&Image::open(&output)?)?;
+        let path = output.path()?;
+        let said = repart::write(&config, &base, &request.repart, path)?;
+        let layout = Layout::of_image(&Image::open(path)?)?;
         return tell(request, &layout.with_root_hashes(&said), None, &output);
     }
     let mut inputs = scan::scan(&config, &base, request.digests)?;
     if !request.dry_run {
         digests::check(&inputs.sources)?;
     }
-    let mut workshop = Workshop::new(&config, &output)?;
+    let mut workshop = Workshop::new(&config, output.folder())?;
     workshop.make_read_only(&mut inputs)?;
     let layout = plan::lay_out(&config, &inputs)?;
     if !request.dry_run {
@@ -72,7 +69,7 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
     }
     let plan = plan::complete(&config, &inputs, &layout)?;
     if !request.dry_run {
-        write(request, &plan, &inputs.sources, &output)?;
+        output.write(request, &config.image, &plan, &inputs.sources)?;
     }
     tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
 }
@@ -88,26 +85,11 @@ fn write_definitions(description: &Description, output: &Path) -> Result<(), Err
     report::print(&text).map_err(output_error)
 }
 
-fn write(
-    request: &ComposeRequest,
-    plan: &ImagePlan,
-    sources: &Sources,
-    output: &Path,
-) -> Result<(), Error> {
-    let mut progress = Progress::start(request.progress, plan.extents.data());
-    let options = raw::Options { sync: request.sync };
-    let written = raw::write(&plan.extents, sources, output, options, &mut |bytes| {
-        progress.advance(bytes);
-    });
-    progress.finish();
-    written
-}
-
 fn tell(
     request: &ComposeRequest,
     layout: &Layout,
     plan: Option<&ImagePlan>,
-    output: &Path,
+    output: &Output,
 ) -> Result<(), Error> {
     if request.quiet {
         return Ok(());
@@ -116,7 +98,7 @@ fn tell(
         let data = plan.map(|plan| content_of(&plan.extents));
         let data = data.map(|(memory, files)| json!({ "generated": memory, "copied": files }));
         let report = json!({
-            "output": output.to_string_lossy(),
+            "output": output.to_string(),
             "written": !request.dry_run,
             "layout": layout,
             "left-out": plan.map(|plan| &plan.left_out),
@@ -134,13 +116,13 @@ fn tell(
             .iter()
             .map(|label| format!("no room for `{label}`\n"));
         let left_out: String = left_out.collect();
-        format!(
-            "{verb} {}: {}{left_out}",
-            output.display(),
-            layout.to_text()
-        )
+        format!("{verb} {output}: {}{left_out}", layout.to_text())
     };
-    report::print(&text).map_err(output_error)
+    match output {
+        Output::File(_) => report::print(&text).map_err(output_error),
+        // The other stream has the image.
+        Output::Standard => report::print_beside(&text).map_err(output_error),
+    }
 }
 
 /// How many bytes of an image are made here, and how many come from files.
@@ -154,7 +136,7 @@ fn content_of(extents: &ExtentMap) -> (u64, u64) {
         })
 }
 
-fn output_error(source: std::io::Error) -> Error {
+pub(crate) fn output_error(source: std::io::Error) -> Error {
     Error::Write {
         path: PathBuf::from("standard output"),
         source,

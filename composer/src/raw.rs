@@ -1,4 +1,4 @@
-//! Writes an image as a raw file with holes.
+//! Writes the file of an image, with holes.
 //!
 //! Sources are read here for the first time, so this is also where one that
 //! changed since it was planned is found out.
@@ -11,13 +11,17 @@ use std::path::Path;
 use extents::copy::{Copier, Failure, Slice};
 use extents::{Content, ExtentMap};
 
+use crate::config::Compression;
 use crate::error::{self, Error};
 use crate::scan;
 use crate::source::{Source, Sources};
+use crate::stream;
 
 /// How an image is written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
+    /// How it is compressed, if it is.
+    pub compression: Option<Compression>,
     /// Whether it is flushed to the disk before it gets its name, so that not
     /// even a power cut leaves half an image.
     pub sync: bool,
@@ -50,13 +54,19 @@ pub fn write(
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
         .map_err(error::write(output))?;
-    let mut writer = Writer {
-        output,
-        file: temporary.as_file(),
-        copier: Copier::default(),
-        progress,
-    };
-    writer.write(extents, sources)?;
+    if let Some(compression) = options.compression {
+        let file = temporary.as_file().try_clone();
+        let file = file.map_err(error::write(output))?;
+        stream::compress(extents, sources, compression, file, progress)?;
+    } else {
+        let mut writer = Writer {
+            output,
+            file: temporary.as_file(),
+            copier: Copier::default(),
+            progress,
+        };
+        writer.write(extents, sources)?;
+    }
     if options.sync {
         temporary
             .as_file()

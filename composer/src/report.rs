@@ -38,6 +38,11 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Prints on standard error what is usually printed on standard output.
+pub fn print_beside(text: &str) -> io::Result<()> {
+    io::stderr().lock().write_all(text.as_bytes())
+}
+
 /// Progress over a known number of bytes.
 #[derive(Debug)]
 pub enum Progress {

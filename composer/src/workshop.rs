@@ -1,7 +1,7 @@
 //! Where file systems are made by programs, before they become part of the image.
 #![expect(clippy::disallowed_methods, reason = "reads SOURCE_DATE_EPOCH")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use composer::Error;
 use composer::config::{FileSystem, ImageConfig};
@@ -23,14 +23,11 @@ pub struct Workshop<'a> {
 }
 
 impl<'a> Workshop<'a> {
-    /// A workshop beside the image, where blocks can be shared with it.
+    /// A workshop in a folder: that of the image, where blocks can be shared with it.
     ///
     /// # Errors
     /// When `SOURCE_DATE_EPOCH` is no time.
-    pub fn new(config: &'a ImageConfig, output: &Path) -> Result<Self, Error> {
-        let beside = output
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+    pub fn new(config: &'a ImageConfig, beside: PathBuf) -> Result<Self, Error> {
         let time = match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(text) => text.parse().map_err(|_| Error::NotATime { text })?,
             Err(_) => mkfs::DEFAULT_TIME,
@@ -39,7 +36,7 @@ impl<'a> Workshop<'a> {
             config,
             identities: plan::identities(config),
             folder: None,
-            beside: beside.unwrap_or(Path::new(".")).to_owned(),
+            beside,
             time,
         })
     }

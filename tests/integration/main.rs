@@ -27,6 +27,9 @@ mod versions;
 /// `compose`: what it makes, judged by fsck, mtools, sfdisk and sgdisk.
 mod images;
 
+/// Formats of images, judged by qemu-img, and compressed ones.
+mod formats;
+
 /// Where `compose` puts partitions, against systemd-repart.
 mod placement;
 

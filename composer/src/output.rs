@@ -1,0 +1,132 @@
+//! Where an image goes: to a file, or to standard output.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use composer::config::{ImageConfig, ImageSection};
+use composer::plan::ImagePlan;
+use composer::source::Sources;
+use composer::stream::{self, Failure};
+use composer::{Error, format, raw};
+
+use crate::cli::ComposeRequest;
+use crate::output_error;
+use crate::report::Progress;
+
+/// Where an image goes.
+#[derive(Debug)]
+pub enum Output {
+    /// To a file.
+    File(PathBuf),
+    /// To standard output.
+    Standard,
+}
+
+impl Output {
+    /// Where it was asked for: on the command line, in the description, or nowhere.
+    ///
+    /// # Errors
+    /// When it would go to a terminal.
+    pub fn of(request: &ComposeRequest, config: &ImageConfig, base: &Path) -> Result<Self, Error> {
+        let path = match (&request.output, &config.image.output) {
+            (Some(output), _) if output.as_os_str() == "-" => {
+                return if io::stdout().is_terminal() && !request.dry_run {
+                    Err(Self::Standard.refuse("a terminal; name a file, or a pipe to write to"))
+                } else {
+                    Ok(Self::Standard)
+                };
+            }
+            (Some(output), _) => output.clone(),
+            (None, Some(output)) => base.join(output),
+            (None, None) => config.default_output(),
+        };
+        Ok(Self::File(path))
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When it is standard output.
+    pub fn path(&self) -> Result<&Path, Error> {
+        match self {
+            Self::File(path) => Ok(path),
+            Self::Standard => {
+                Err(self.refuse("standard output; this needs a file: name one with `-o`"))
+            }
+        }
+    }
+
+    /// The folder where files are made for a while, best that of the image.
+    pub fn folder(&self) -> PathBuf {
+        match self {
+            Self::File(path) => match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            },
+            Self::Standard => std::env::temp_dir(),
+        }
+    }
+
+    /// Writes an image, in the format and compressed as the description says.
+    ///
+    /// # Errors
+    /// When the format cannot hold it, a source changed, or writing fails.
+    pub fn write(
+        &self,
+        request: &ComposeRequest,
+        section: &ImageSection,
+        plan: &ImagePlan,
+        sources: &Sources,
+    ) -> Result<(), Error> {
+        let name = match self {
+            Self::File(path) => path.file_name().map(|name| name.to_string_lossy()),
+            Self::Standard => None,
+        };
+        let name = name.as_deref().unwrap_or("disk");
+        let map = format::encode(section.format, plan.extents.clone(), plan.disk, name)?;
+        let is_sparse = matches!((self, section.compress), (Self::File(_), None));
+        let total = if is_sparse { map.data() } else { map.length() };
+        let mut progress = Progress::start(request.progress, total);
+        let mut told = |bytes| progress.advance(bytes);
+        let written = match (self, section.compress) {
+            (Self::File(path), compression) => {
+                let sync = request.sync;
+                let options = raw::Options { compression, sync };
+                raw::write(&map, sources, path, options, &mut told)
+            }
+            (Self::Standard, Some(compression)) => {
+                let to = io::stdout().as_fd().try_clone_to_owned();
+                let to = File::from(to.map_err(output_error)?);
+                stream::compress(&map, sources, compression, to, &mut told)
+            }
+            (Self::Standard, None) => {
+                let mut out = io::stdout().lock();
+                stream::write(&map, sources, &mut out, &mut told).map_err(|failure| match failure {
+                    Failure::Closed(error) => output_error(error),
+                    Failure::Source(error) => error,
+                })
+            }
+        };
+        progress.finish();
+        written
+    }
+
+    fn refuse(&self, what: &'static str) -> Error {
+        Error::Output {
+            path: PathBuf::from(self.to_string()),
+            what,
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Standard => f.write_str("-"),
+        }
+    }
+}
