@@ -19,6 +19,11 @@ use crate::line::Line;
 /// The largest number that systemd-boot reads in a counter.
 const LARGEST: u32 = i32::MAX.unsigned_abs();
 
+/// How the file names of Type #1 entries end.
+const TYPE1: &str = ".conf";
+/// How those of Unified Kernel Images end.
+const IMAGE: &str = ".efi";
+
 /// The file name of an entry, taken apart: `STEM[+LEFT[-DONE]]SUFFIX`.
 ///
 /// It is one name as FAT holds it and one line of text, and its text form is the
@@ -41,7 +46,7 @@ impl EntryFileName {
             return None;
         }
         let (before, suffix) = name.split_at(name.rfind('.')?);
-        if !suffix.eq_ignore_ascii_case(".conf") && !suffix.eq_ignore_ascii_case(".efi") {
+        if !suffix.eq_ignore_ascii_case(TYPE1) && !suffix.eq_ignore_ascii_case(IMAGE) {
             return None;
         }
         let split = before.rsplit_once('+');
@@ -59,8 +64,23 @@ impl EntryFileName {
         Self {
             stem: stem.to_owned(),
             counter: None,
-            suffix: ".conf".to_owned(),
+            suffix: TYPE1.to_owned(),
         }
+    }
+
+    /// The name of a Unified Kernel Image of the same stem.
+    #[must_use]
+    pub fn of_image(self) -> Self {
+        Self {
+            suffix: IMAGE.to_owned(),
+            ..self
+        }
+    }
+
+    /// Whether it is the name of a Unified Kernel Image, not of a Type #1 entry.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        self.suffix.eq_ignore_ascii_case(IMAGE)
     }
 
     /// The name without counter and suffix.

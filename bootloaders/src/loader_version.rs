@@ -18,7 +18,17 @@ impl LoaderVersion {
     /// program.
     #[must_use]
     pub fn from_info(info: &str) -> Option<Self> {
-        let version = info.strip_prefix("systemd-boot ")?.trim();
+        Self::of(info, "systemd-boot ")
+    }
+
+    /// As [`LoaderVersion::from_info`], of a stub: `systemd-stub 262.1-1`.
+    #[must_use]
+    pub fn from_stub_info(info: &str) -> Option<Self> {
+        Self::of(info, "systemd-stub ")
+    }
+
+    fn of(info: &str, program: &str) -> Option<Self> {
+        let version = info.strip_prefix(program)?.trim();
         (!version.is_empty()).then(|| Self(version.to_owned()))
     }
 
@@ -37,6 +47,7 @@ impl LoaderVersion {
             Feature::Xbootldr => 242,
             Feature::Drivers => 250,
             Feature::SortKey => 251,
+            Feature::Profiles => 257,
             Feature::Preferred => 260,
         })
     }
@@ -79,6 +90,8 @@ pub enum Feature {
     Drivers,
     /// Sorts entries by `sort-key`.
     SortKey,
+    /// Lists the profiles of a Unified Kernel Image, and as a stub starts them.
+    Profiles,
     /// Knows `preferred` in `loader.conf`; older ones start the newest entry when
     /// nothing else is said.
     Preferred,

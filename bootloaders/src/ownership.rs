@@ -16,11 +16,16 @@ const NIX_BASE32: &str = "0123456789abcdfghijklmnpqrsvwxyz";
 /// The digits of digests in names.
 const HEX: &str = "0123456789abcdef";
 
+/// The letters of RFC 4648's base 32, in lower case.
+const BASE32: &str = "abcdefghijklmnopqrstuvwxyz234567";
+
 /// What a file of ours is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ours {
     /// The entry of a generation.
     Entry,
+    /// The Unified Kernel Image of a generation.
+    Image,
     /// A kernel, an initial RAM disk or a device tree.
     BootFile,
     /// The marker of an extra file: [`crate::extra::marked`] names the file,
@@ -36,6 +41,7 @@ pub fn ours(path: &TreePath) -> Option<Ours> {
     let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
     match folded[..] {
         ["LOADER", "ENTRIES", _] => is_entry_name(path.name()).then_some(Ours::Entry),
+        ["EFI", "LINUX", _] => is_image_name(path.name()).then_some(Ours::Image),
         ["EFI", "NIXOS", _] => is_boot_file_name(path.name()).then_some(Ours::BootFile),
         ["EFI", "NIXOS", ".EXTRA-FILES", _, ..] => Some(Ours::ExtraMarker),
         _ => None,
@@ -55,6 +61,23 @@ pub fn is_entry_name(name: &str) -> bool {
     let named = ["nixos-", "xen-"].map(|system| stem.strip_prefix(system));
     let mut rest = named.into_iter().flatten();
     rest.any(|rest| is_of(rest, 64, HEX) || is_generation(rest))
+}
+
+/// Whether a Unified Kernel Image of this name is a generation's, with or without a
+/// counter: as [`is_entry_name`], with `.efi`.
+///
+/// Lanzaboote's images of specialisations have names that end in a digest. They are
+/// another installer's, although a specialisation could be called so.
+#[must_use]
+pub fn is_image_name(name: &str) -> bool {
+    let Some(name) = EntryFileName::parse(name).filter(|name| name.suffix() == ".efi") else {
+        return false;
+    };
+    let Some(rest) = name.stem().strip_prefix("nixos-") else {
+        return false;
+    };
+    let last = rest.rsplit('-').next().unwrap_or_default();
+    is_of(rest, 64, HEX) || is_generation(rest) && !is_of(last, 52, BASE32)
 }
 
 /// Whether a file of this name in `EFI/nixos` is one that an entry needs: named
@@ -118,7 +141,8 @@ mod tests {
         let path = path
             .replace("STORE", STORE)
             .replace("HALF", HALF)
-            .replace("WHOLE", WHOLE);
+            .replace("WHOLE", WHOLE)
+            .replace("BASE32", &"a2".repeat(26));
         ours(&TreePath::new(path).unwrap())
     }
 
@@ -144,6 +168,13 @@ mod tests {
                 "loader/entries/nixos-generation-x-generation-3.conf",
                 Ours::Entry,
             ),
+            ("EFI/Linux/nixos-generation-1.efi", Ours::Image),
+            ("efi/LINUX/nixos-work-generation-1+2-1.efi", Ours::Image),
+            (
+                "EFI/Linux/nixos-generation-1-specialisation-gnome.efi",
+                Ours::Image,
+            ),
+            ("EFI/Linux/nixos-WHOLE.efi", Ours::Image),
             ("EFI/nixos/STORE-linux-6.12-bzImage.efi", Ours::BootFile),
             (
                 "efi/NixOS/STORE-initrd-linux-6.12-initrd.efi",
@@ -207,6 +238,13 @@ mod tests {
             "EFI/nixos/sub/STORE-linux.efi",
             "EFI/nixos/.extra-files",
             "EFI/Linux/STORE-linux.efi",
+            "EFI/Linux/nixos-6.12.efi",
+            "EFI/Linux/nixos-HALF.efi",
+            "EFI/Linux/nixos-generation-1.conf",
+            "EFI/Linux/xen-generation-1.efi",
+            "EFI/Linux/nixos-generation-1.efi.extra.d/a.cred",
+            "EFI/Linux/nixos-generation-1-BASE32.efi",
+            "EFI/Linux/nixos-generation-1-specialisation-gnome-BASE32.efi",
             "EFI/systemd/systemd-bootx64.efi",
             "STORE-linux.efi",
         ] {
@@ -226,6 +264,8 @@ mod tests {
             let id = EntryId::Generation(GenerationId { profile, number, specialisation });
             let name = systemd_boot::name_entry(naming, &id, "linux /a\n");
             prop_assert_eq!(ours(&systemd_boot::entry_file_path(&name)), Some(Ours::Entry));
+            let image = systemd_boot::entry_file_path(&name.of_image());
+            prop_assert_eq!(ours(&image), Some(Ours::Image));
         }
     }
 }

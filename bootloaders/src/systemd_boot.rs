@@ -3,7 +3,7 @@
 //! Specification: <https://www.freedesktop.org/software/systemd/man/latest/systemd-boot.html>
 //! and what `bootctl install` lays out.
 
-use tree_manifest::TreePath;
+use tree_manifest::{PathError, TreePath, fat};
 
 use crate::arch::Arch;
 use crate::bls::Type1Entry;
@@ -11,11 +11,15 @@ use crate::boot_counting::EntryFileName;
 use crate::entry::{BootEntry, EntryId};
 use crate::entry_name::{EntryNaming, content_name, entry_name};
 use crate::line::{Line, MachineId};
+use crate::uki::Profile;
 
 /// The content of `loader/entries.srel`: says that the entries are those of the
 /// specification. Without it, other tools take the directory for one of another
 /// scheme and leave it alone.
 pub const ENTRIES_SREL: &str = "type1\n";
+
+/// Where Unified Kernel Images lie on their partition.
+const IMAGES: &str = "EFI/Linux";
 
 /// Where a binary of this architecture lies on the ESP: its own place, and the
 /// one that firmware starts without a boot variable.
@@ -85,10 +89,55 @@ pub fn name_xen_entry(naming: EntryNaming, id: &EntryId, text: &str) -> EntryFil
     EntryFileName::uncounted(&format!("xen{rest}"))
 }
 
-/// Where an entry of this name lies on its partition.
+/// Where an entry of this name lies on its partition: a Type #1 entry, or a Unified
+/// Kernel Image.
 #[must_use]
 pub fn entry_file_path(name: &EntryFileName) -> TreePath {
-    known(format!("loader/entries/{name}"))
+    let directory = if name.is_image() {
+        IMAGES
+    } else {
+        "loader/entries"
+    };
+    known(format!("{directory}/{name}"))
+}
+
+/// Whether a file at this path is an entry of the menu: a Type #1 entry, or a Unified
+/// Kernel Image. Directories are compared as FAT compares them.
+#[must_use]
+pub fn is_entry_path(path: &TreePath) -> bool {
+    let Some(directory) = path.parent().map(|parent| fat::fold(parent.as_str())) else {
+        return false;
+    };
+    EntryFileName::parse(path.name()).is_some_and(|name| {
+        let home = entry_file_path(&name).parent();
+        home.is_some_and(|home| fat::fold(home.as_str()) == directory)
+    })
+}
+
+/// Where the companions of a Unified Kernel Image lie: addons, credentials and
+/// extensions. The stub looks there whatever counter the image has.
+///
+/// # Errors
+/// When the name is none of a file.
+pub fn companion_path(image: &EntryFileName, name: &str) -> Result<TreePath, PathError> {
+    TreePath::new(format!("{IMAGES}/{}.extra.d/{name}", image.id()))
+}
+
+/// What chooses a profile of the Unified Kernel Image of this name.
+#[must_use]
+pub fn profile_id(image: &Line, profile: &Profile) -> Line {
+    Line::new(&format!("{image}@{}", profile.id()))
+        .unwrap_or_else(|error| unreachable!("a line of two: {error}"))
+}
+
+/// An entry's name without what chooses a profile of a Unified Kernel Image, as in
+/// `image.efi@profile`.
+#[must_use]
+pub fn without_profile(id: &str) -> &str {
+    let split = id.rsplit_once('@');
+    let image = split.map(|(image, _)| image);
+    let is_image = |name: &&str| EntryFileName::parse(name).is_some_and(|name| name.is_image());
+    image.filter(is_image).unwrap_or(id)
 }
 
 /// The Type #1 entry of a bootable thing whose files are stored as they are.
@@ -169,5 +218,45 @@ mod tests {
             format!("loader/entries/{}+3-0.conf", content_name(text))
         );
         assert_eq!(counted.id().as_str(), name.to_string());
+        let image = counted.of_image();
+        let path = entry_file_path(&image);
+        assert_eq!(
+            path.as_str(),
+            format!("EFI/Linux/{}+3-0.efi", content_name(text))
+        );
+        let companion = companion_path(&image, "a.addon.efi").unwrap();
+        let expected = format!("EFI/Linux/{}.efi.extra.d/a.addon.efi", content_name(text));
+        assert_eq!(companion.as_str(), expected);
+    }
+
+    #[test]
+    fn entries_of_a_menu_lie_in_two_places() {
+        for (path, expected) in [
+            ("loader/entries/a.conf", true),
+            ("LOADER/Entries/a+3-0.conf", true),
+            ("EFI/Linux/a.efi", true),
+            ("efi/linux/a+1.EFI", true),
+            ("EFI/Linux/a.conf", false),
+            ("EFI/Linux/a.efi.extra.d/b.efi", false),
+            ("loader/entries/a.efi", false),
+            ("loader/loader.conf", false),
+            ("a.efi", false),
+        ] {
+            assert_eq!(
+                is_entry_path(&TreePath::new(path).unwrap()),
+                expected,
+                "{path}"
+            );
+        }
+        for (id, expected) in [
+            ("a.efi@b", "a.efi"),
+            ("A.EFI@b.c", "A.EFI"),
+            ("a@b.efi", "a@b.efi"),
+            ("a@b.conf", "a@b.conf"),
+            ("a.conf@b", "a.conf@b"),
+            ("nixos-*", "nixos-*"),
+        ] {
+            assert_eq!(without_profile(id), expected);
+        }
     }
 }

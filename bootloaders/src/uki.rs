@@ -13,7 +13,8 @@ mod contents;
 pub mod efifw;
 pub mod hwids;
 mod layout;
-mod profile;
+pub mod os_release;
+pub mod profile;
 pub mod sbat;
 mod section;
 mod stub;
@@ -21,7 +22,7 @@ pub mod uname;
 
 pub use contents::{Contents, Uki};
 pub use layout::{ALIGNED_FROM, Assembly, BLOCK, assemble};
-pub use profile::Profile;
+pub use profile::{FirstProfile, Profile};
 pub use section::{Content, Section, SectionName};
 pub use stub::Stub;
 

@@ -193,6 +193,13 @@ pub(crate) struct Flags {
     /// How entries are stored [default: type1]
     #[arg(long, value_name = "NAME", help_heading = "Boot loader")]
     layout: Option<Layout>,
+    /// A stub for the images of --layout uki, one an architecture [default: that of
+    /// each system, of the default system, of the host]
+    #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
+    stub: Vec<PathBuf>,
+    /// Addons, credentials and extensions to lie beside each image of --layout uki
+    #[arg(long, value_name = "DIR", help_heading = "Boot loader")]
+    uki_extra: Option<PathBuf>,
     /// A systemd-boot binary, one an architecture [default: that of the default
     /// system, then of the host]
     #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
@@ -310,7 +317,10 @@ enum EntryNames {
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Layout {
+    /// Texts that name kernels and initrds
     Type1,
+    /// Unified Kernel Images
+    Uki,
 }
 
 #[cfg(test)]

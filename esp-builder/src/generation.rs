@@ -188,5 +188,13 @@ pub fn describe_entry(entry: &BootEntry) -> String {
         .map_or_else(|| format!("`{}`", entry.title), describe)
 }
 
+/// A generation with all its specialisations.
+pub(crate) fn whole(id: &GenerationId) -> GenerationId {
+    GenerationId {
+        specialisation: None,
+        ..id.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ mod error;
 pub mod extras;
 pub mod generation;
 pub mod generation_list;
+pub mod images;
 pub mod live;
 pub mod loader;
 pub mod measurement;
@@ -38,9 +39,12 @@ pub use error::{Error, SigningError};
 pub use settings::Settings;
 pub use warning::Warning;
 
-use bootloaders::BootEntry;
+use std::path::PathBuf;
+
+use bootloaders::{BootEntry, Line, systemd_boot};
 
 use crate::generation::GenerationSet;
+use crate::images::{Images, Menu};
 use crate::loader::LoaderBinary;
 use crate::plan::{PlanInput, TreePlan};
 use crate::settings::Input;
@@ -55,6 +59,8 @@ pub struct Planned {
     pub entries: Vec<BootEntry>,
     /// Which of the entries starts by itself.
     pub default: usize,
+    /// The Unified Kernel Images that stand for entries.
+    pub images: Images,
     /// The boot loaders, one an architecture.
     pub loaders: Vec<LoaderBinary>,
     /// What the user should know.
@@ -68,29 +74,37 @@ pub struct Planned {
 pub fn plan(settings: &Settings) -> Result<Planned, Error> {
     let mut sources = Sources::new(settings.root.as_deref(), &settings.store_dir)?;
     let mut warnings = Vec::new();
-    let (entries, default, toplevel) = match &settings.input {
+    let (entries, default, toplevels) = match &settings.input {
         Input::Generations(input) => {
             let loaded = GenerationSet::load(input, settings.default.as_ref(), &sources)?;
             warnings.extend(loaded.warnings);
             let generations = loaded.generations;
-            let default = &generations.as_slice()[loaded.default];
-            let toplevel = default.system.toplevel.clone();
+            let systems = generations.as_slice().iter().map(|it| &it.system);
+            let toplevels: Vec<_> = systems.map(|system| system.toplevel.clone()).collect();
             let mut entries = entries::of_generations(&generations, settings, &mut sources)?;
             let default = loaded.default;
             let wanted = &settings.initrd_secrets;
             let added = secrets::add(&mut entries, &generations, default, wanted, &sources)?;
             warnings.extend(added);
-            (entries, default, Some(toplevel))
+            (entries, default, toplevels)
         }
         Input::Kernel(kernel) => {
             let entry = entries::of_kernel(kernel, &mut sources)?;
-            (vec![entry], 0, None)
+            (vec![entry], 0, Vec::new())
         }
     };
-    warnings.extend(entries.iter().filter_map(Warning::of_command_line));
-    warnings.extend(entries.iter().filter_map(Warning::of_hypervisor));
     let arches = entries.iter().map(|entry| entry.arch).collect();
-    let loaders = loader::find(settings, &sources, &arches, toplevel.as_deref())?;
+    let toplevel = toplevels.get(default).map(PathBuf::as_path);
+    let loaders = loader::find(settings, &sources, &arches, toplevel)?;
+    let menu = Menu {
+        entries: &entries,
+        toplevels: &toplevels,
+        default,
+        loaders: &loaders,
+    };
+    let images = images::find(&menu, settings, &mut sources)?;
+    warnings.extend(Warning::of_command_lines(&entries, &images));
+    warnings.extend(entries.iter().filter_map(Warning::of_hypervisor));
     for loader in &loaders {
         warnings.extend(Warning::of_loader(loader));
         warnings.extend(Warning::of_settings(&settings.menu, loader));
@@ -99,6 +113,7 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
     let plan = plan::plan(&PlanInput {
         entries: &entries,
         default,
+        images: &images,
         loaders: &loaders,
         extras: &extras,
         settings,
@@ -107,9 +122,24 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         plan,
         entries,
         default,
+        images,
         loaders,
         warnings,
     })
+}
+
+impl Planned {
+    /// What boot loaders call an entry of the menu: a file name without a boot counter,
+    /// perhaps with a profile.
+    #[must_use]
+    pub fn name_of(&self, entry: usize) -> Line {
+        let mut held = self.images.images.iter().flat_map(|image| &image.entries);
+        let held = held.find(|(index, _)| *index == entry);
+        held.map_or_else(
+            || systemd_boot::entry_file_name(&self.entries[entry].id),
+            |(_, name)| name.clone(),
+        )
+    }
 }
 
 #[cfg(test)]

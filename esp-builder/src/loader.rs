@@ -64,7 +64,9 @@ pub fn find(
         }
         let mut places = Vec::new();
         if settings.systemd_boot.is_empty() {
-            places = search_places(arch, sources, toplevel);
+            let name = systemd_boot::binary_name(arch);
+            let names = [format!("{name}.signed"), name];
+            places = search(&names, sources, toplevel);
         }
         let Some(file) = places.iter().find_map(|place| place.file.as_ref()) else {
             let searched = places.into_iter().map(|place| place.path).collect();
@@ -76,22 +78,24 @@ pub fn find(
 }
 
 /// Where a binary may be.
-struct Place {
+pub(crate) struct Place {
     /// The place as a message names it.
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The binary, when it is there.
-    file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
 }
 
-/// The places to search, the best one first.
-fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<Place> {
-    let name = systemd_boot::binary_name(arch);
-    let names = [format!("{name}.signed"), name];
-    let of_system = toplevel.map(|toplevel| toplevel.join("systemd").join(BINARIES));
+/// The places to search for files of these names, the best one first: systems, then the
+/// host.
+pub(crate) fn search<'a>(
+    names: &[String],
+    sources: &Sources,
+    toplevels: impl IntoIterator<Item = &'a Path>,
+) -> Vec<Place> {
+    let of_systems = toplevels.into_iter();
+    let of_systems = of_systems.map(|toplevel| toplevel.join("systemd").join(BINARIES));
     let mut places = Vec::new();
-    for path in of_system
-        .iter()
-        .flat_map(|directory| names.iter().map(|name| directory.join(name)))
+    for path in of_systems.flat_map(|directory| names.iter().map(move |name| directory.join(name)))
     {
         places.push(Place {
             // Links are followed inside the root: the host's store is another.
@@ -99,7 +103,7 @@ fn search_places(arch: Arch, sources: &Sources, toplevel: Option<&Path>) -> Vec<
             path: sources.on_host(&path),
         });
     }
-    for path in of_host(&names) {
+    for path in of_host(names) {
         let file = path.is_file().then(|| path.clone());
         places.push(Place { path, file });
     }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use esp_builder::apply::{self, Content};
 use esp_builder::measurement::{self, Wanted};
+use esp_builder::uki::Parts;
 use tree_manifest::ByteSize;
 
 mod cli;
@@ -101,7 +102,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
 fn make_image(args: &UkiArgs) -> Result<(), Failure> {
     let mut input = args.input();
     input.policy = notary::pcr_policy(&args.policy)?;
-    let (image, warnings) = esp_builder::uki::assemble(&input)?;
+    let (image, warnings) = esp_builder::uki::assemble(&input, &mut Parts::default())?;
     report::warnings(&warnings);
     esp_builder::uki::write(&image, &args.output)?;
     if args.quiet {

@@ -10,17 +10,22 @@ use bootloaders::boot_counting::EntryFileName;
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::loader_version::{Feature, LoaderVersion};
 use bootloaders::{BootEntry, BootFile, Line, Secret, systemd_boot};
-use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath, fat};
+use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath};
 
 use crate::assembled::Assembled;
 use crate::error::Error;
 use crate::extras::{Extra, Home};
 use crate::generation::describe_entry;
+use crate::images::Images;
 use crate::live::known;
 use crate::loader::LoaderBinary;
 use crate::settings::Settings;
 
+mod claims;
+mod images;
 mod xen;
+
+use claims::Claim;
 
 /// Who a boot loader's own files are for, in messages.
 const LOADER: &str = "systemd-boot";
@@ -77,14 +82,6 @@ impl Recipe {
     }
 }
 
-/// A name of a tree that is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Claim {
-    path: TreePath,
-    origin: String,
-    is_directory: bool,
-}
-
 /// What a plan is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInput<'a> {
@@ -92,6 +89,8 @@ pub struct PlanInput<'a> {
     pub entries: &'a [BootEntry],
     /// Which of the entries starts by itself.
     pub default: usize,
+    /// The Unified Kernel Images that stand for entries; others are Type #1 entries.
+    pub images: &'a Images,
     /// The boot loaders.
     pub loaders: &'a [LoaderBinary],
     /// What else is wanted.
@@ -100,7 +99,7 @@ pub struct PlanInput<'a> {
     pub settings: &'a Settings,
 }
 
-/// Plans the trees of systemd-boot with Type #1 entries.
+/// Plans the trees of systemd-boot, with Unified Kernel Images or Type #1 entries.
 ///
 /// # Errors
 /// When two files want one place, or when a FAT file system cannot hold one.
@@ -118,7 +117,18 @@ pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
     plan.add_text(&boot, systemd_boot::entries_srel_path(), srel)?;
     let arches: BTreeSet<_> = input.entries.iter().map(|entry| entry.arch).collect();
     let mut default = None;
-    for (index, entry) in input.entries.iter().enumerate() {
+    let mut in_images = BTreeSet::new();
+    for image in &input.images.images {
+        plan.add_image(&boot, image, input)?;
+        in_images.extend(image.entries.iter().map(|(index, _)| *index));
+        let of_default = image
+            .entries
+            .iter()
+            .find(|(index, _)| *index == input.default);
+        default = of_default.map(|(_, called)| called.clone()).or(default);
+    }
+    let entries = input.entries.iter().enumerate();
+    for (index, entry) in entries.filter(|(index, _)| !in_images.contains(index)) {
         let text = type1_text(entry, input.settings, arches.len() > 1);
         let name = systemd_boot::name_entry(input.settings.entry_names, &entry.id, &text);
         if index == input.default {
@@ -283,114 +293,4 @@ impl TreePlan {
         let path = self.spelled(&role, &extra.path);
         self.add(&role, path, extra.file.clone(), &extra.origin)
     }
-
-    /// A path in the spelling of the directories that are there: nixpkgs' options
-    /// have `efi/…`, which FAT finds in `EFI`.
-    fn spelled(&self, role: &Role, path: &TreePath) -> TreePath {
-        let there = path.ancestors().find_map(|directory| {
-            let claim = self
-                .names
-                .get(&(role.clone(), fat::fold(directory.as_str())))?;
-            claim.is_directory.then_some(&claim.path)
-        });
-        let Some(there) = there else {
-            return path.clone();
-        };
-        let rest = path.components().skip(there.components().count());
-        let spelled: Vec<_> = there.components().chain(rest).collect();
-        TreePath::new(spelled.join("/")).unwrap_or_else(|_| path.clone())
-    }
-
-    /// Puts a file into a tree. A file that is there already with the same bytes is
-    /// shared: its provenance then lists the generations of both.
-    fn add(
-        &mut self,
-        role: &Role,
-        path: TreePath,
-        file: PlannedFile,
-        origin: &str,
-    ) -> Result<(), Error> {
-        check_fat(role, &path, &file, origin)?;
-        let tree = self.trees.entry(role.clone()).or_default();
-        if let Some(there) = tree.get_mut(&path)
-            && there.recipe == file.recipe
-            && there.provenance.kind == file.provenance.kind
-        {
-            let generations = &mut there.provenance.generations;
-            generations.extend(file.provenance.generations);
-            generations.sort_unstable();
-            generations.dedup();
-            return Ok(());
-        }
-        for directory in path.ancestors() {
-            // So are all that are above it.
-            if self.is_directory(role, &directory) {
-                break;
-            }
-            self.claim(role, directory, origin, true)?;
-        }
-        self.claim(role, path.clone(), origin, false)?;
-        self.trees
-            .entry(role.clone())
-            .or_default()
-            .insert(path, file);
-        Ok(())
-    }
-
-    /// Whether a directory was taken in this spelling.
-    fn is_directory(&self, role: &Role, path: &TreePath) -> bool {
-        let claim = self.names.get(&(role.clone(), fat::fold(path.as_str())));
-        claim.is_some_and(|claim| claim.is_directory && claim.path == *path)
-    }
-
-    /// Takes a name.
-    fn claim(
-        &mut self,
-        role: &Role,
-        path: TreePath,
-        origin: &str,
-        is_directory: bool,
-    ) -> Result<(), Error> {
-        let key = (role.clone(), fat::fold(path.as_str()));
-        let Some(first) = self.names.get(&key) else {
-            let origin = origin.to_owned();
-            self.names.insert(
-                key,
-                Claim {
-                    path,
-                    origin,
-                    is_directory,
-                },
-            );
-            return Ok(());
-        };
-        Err(Error::Collision {
-            role: role.clone(),
-            first: first.path.clone(),
-            first_origin: first.origin.clone(),
-            second: path,
-            second_origin: origin.to_owned(),
-        })
-    }
-}
-
-/// Refuses what no FAT file system can hold, long before there is one.
-fn check_fat(role: &Role, path: &TreePath, file: &PlannedFile, origin: &str) -> Result<(), Error> {
-    let (size, limit) = (file.recipe.size(), fat::MAX_FILE_SIZE);
-    let name = path
-        .components()
-        .find_map(|name| fat::check_name(name).err());
-    let reason = match name {
-        Some(reason) => reason.to_owned(),
-        None if size > limit => {
-            format!("{size} bytes are more than the {limit} a FAT file can have")
-        }
-        None => return Ok(()),
-    };
-    Err(Error::NotForFat {
-        role: role.clone(),
-        path: path.clone(),
-        origin: origin.to_owned(),
-        reason,
-    })
 }

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use bootloaders::{BootEntry, Line, systemd_boot};
+use bootloaders::{BootEntry, Line};
 use esp_builder::plan::{PlannedFile, Recipe};
 use esp_builder::{Planned, Warning};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -111,7 +111,7 @@ impl Summary<'_> {
             .zip(0..)
             .map(|(entry, index)| {
                 json!({
-                    "file": systemd_boot::entry_file_name(&entry.id).as_str(),
+                    "file": planned.name_of(index).as_str(),
                     "title": entry.title.as_str(),
                     "version": entry.version.as_ref().map(Line::as_str),
                     "architecture": entry.arch.suffix(),

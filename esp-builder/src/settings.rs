@@ -29,6 +29,10 @@ pub struct Settings {
     pub systemd_boot: Vec<PathBuf>,
     /// Whether kernels, initrds and entries go to a tree of their own.
     pub xbootldr: bool,
+    /// How entries are stored.
+    pub layout: Layout,
+    /// What Unified Kernel Images are made with.
+    pub images: ImageInput,
     /// The menu's settings, but for what starts by itself.
     pub menu: LoaderConf,
     /// What the file names of entries are made of.
@@ -63,6 +67,8 @@ impl Settings {
             store_dir: STORE_DIR.into(),
             systemd_boot: Vec::new(),
             xbootldr: false,
+            layout: Layout::default(),
+            images: ImageInput::default(),
             // As NixOS: without a menu nobody reaches an older generation.
             menu: LoaderConf {
                 timeout: Some(Timeout::Seconds(5)),
@@ -78,6 +84,27 @@ impl Settings {
             extras: ExtraInput::default(),
         }
     }
+}
+
+/// How entries are stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// As texts that name the kernel and the rest: Type #1 of the Boot Loader
+    /// Specification.
+    #[default]
+    Type1,
+    /// As Unified Kernel Images, Type #2.
+    Uki,
+}
+
+/// What Unified Kernel Images are made with, besides what generations name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageInput {
+    /// Stubs, one an architecture; when there is none for one, the generation's own is
+    /// searched for.
+    pub stubs: Vec<PathBuf>,
+    /// A directory of addons, credentials and extensions, which every image gets.
+    pub companions: Option<PathBuf>,
 }
 
 /// What becomes of secrets that generations make for their initial RAM disks.

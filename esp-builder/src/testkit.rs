@@ -40,6 +40,11 @@ impl Kit {
                 &format!("nix/store/s1-systemd/lib/systemd/boot/efi/{name}"),
                 binary,
             );
+            let name = format!("linux{arch}.efi.stub");
+            kit.write(
+                &format!("nix/store/s1-systemd/lib/systemd/boot/efi/{name}"),
+                stub(machine, "260"),
+            );
         }
         kit.link("/nix/store/s1-systemd", "nix/store/sys1-nixos/systemd");
         kit.link(
@@ -161,5 +166,29 @@ pub(crate) fn pe(machine: u16, text: &str) -> Vec<u8> {
     put(0x58 + 240 + 16, &size);
     put(0x58 + 240 + 20, &512_u32.to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+/// A stub of this version, with room for sections: headers of 4096 bytes, then `.sdmagic`.
+pub(crate) fn stub(machine: u16, version: &str) -> Vec<u8> {
+    const HEADERS: u32 = 4096;
+    let mut bytes = pe(
+        machine,
+        &format!("#### LoaderInfo: systemd-stub {version} ####"),
+    );
+    let text = bytes.split_off(512);
+    bytes.resize(HEADERS as usize, 0);
+    let mut put = |offset: usize, value: u32| {
+        bytes[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+    };
+    put(0x58 + 32, 4096);
+    put(0x58 + 36, 512);
+    put(0x58 + 60, HEADERS);
+    let section = 0x58 + 240;
+    put(section + 12, HEADERS);
+    put(section + 16, 512);
+    put(section + 20, HEADERS);
+    bytes.extend(text);
+    bytes.resize(HEADERS as usize + 512, 0);
     bytes
 }

@@ -7,11 +7,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bootloaders::uki::{
-    self, Assembly, Contents, Profile, Section, SectionName, Stub, Uki, efifw, sbat,
+    self, Assembly, Contents, FirstProfile, Profile, Section, SectionName, Stub, Uki, efifw, sbat,
 };
-use bootloaders::{Arch, CommandLine, Line, systemd_boot};
+use bootloaders::{Arch, CommandLine, Line, Secret, systemd_boot};
 use extents::SourceId;
 
 use crate::assembled::{Assembled, Piece, Pieces};
@@ -24,9 +25,11 @@ use crate::warning::Warning;
 
 mod hwids;
 mod kernel;
+mod parts;
 mod policies;
 
 use kernel::Kernel;
+pub use parts::Parts;
 pub use policies::{PcrPolicy, PcrSigner};
 
 /// Who needs the files, in messages.
@@ -42,10 +45,12 @@ pub struct UkiInput {
     pub kernel: Option<PathBuf>,
     /// Initial RAM disks, in their order.
     pub initrds: Vec<PathBuf>,
+    /// A RAM disk that is written down nowhere else, after the others.
+    pub secret: Option<Secret>,
     /// The kernel command line.
     pub cmdline: CommandLine,
-    /// An `os-release` file: what menus say of the image.
-    pub os_release: Option<PathBuf>,
+    /// What menus say of the image, as an `os-release` file does.
+    pub os_release: Option<SectionInput>,
     /// The release of the kernel, where it is not to be found out.
     pub uname: Option<Line>,
     /// A picture, in the BMP format.
@@ -70,14 +75,25 @@ pub struct UkiInput {
     pub sbat: Vec<PathBuf>,
     /// Any other sections.
     pub sections: Vec<(SectionName, SectionInput)>,
-    /// The name of what is booted when no profile is asked for.
-    pub profile: Option<Profile>,
-    /// Other profiles, with their command lines.
-    pub profiles: Vec<(Profile, CommandLine)>,
+    /// What is booted when no profile is asked for.
+    pub profile: FirstProfile,
+    /// Other profiles.
+    pub profiles: Vec<ProfileInput>,
     /// The stub; without one it is searched for.
     pub stub: Option<PathBuf>,
     /// What an addon is for, when its stub is searched for.
     pub arch: Option<Arch>,
+}
+
+/// A profile and what it has of its own.
+#[derive(Debug, Clone)]
+pub struct ProfileInput {
+    /// What it is called.
+    pub profile: Profile,
+    /// The kernel command line; an empty one is that of the image.
+    pub cmdline: CommandLine,
+    /// What menus say of it, if that is not what they say of the image.
+    pub os_release: Option<SectionInput>,
 }
 
 /// Where the content of a section comes from.
@@ -94,13 +110,15 @@ pub enum SectionInput {
 /// # Errors
 /// When a file is missing or is not what it is given as, or when there can be no such
 /// image.
-pub fn assemble(input: &UkiInput) -> Result<(Assembled, Vec<Warning>), Error> {
+pub fn assemble(input: &UkiInput, parts: &mut Parts) -> Result<(Assembled, Vec<Warning>), Error> {
     let mut files = Files::default();
-    let kernel = input.kernel.as_deref().map(Kernel::read).transpose()?;
-    let stub = files.stub(input, kernel.as_ref())?;
+    let kernel = input.kernel.as_deref().map(|path| parts.kernel(path));
+    let kernel = kernel.transpose()?;
+    let kernel = kernel.as_deref();
+    let stub = files.stub(input, kernel, parts)?;
     let mut warnings = Vec::new();
     let mut base = files.contents(input)?;
-    if let Some(kernel) = &kernel {
+    if let Some(kernel) = kernel {
         let found = kernel.release.as_deref();
         let release = input.uname.as_ref().map(Line::as_str).or(found);
         base.uname = release.map(text);
@@ -121,10 +139,10 @@ pub fn assemble(input: &UkiInput) -> Result<(Assembled, Vec<Warning>), Error> {
     }
     let image = Uki {
         base,
-        sbat: Some(text(&merged_sbat(input, &stub, kernel.as_ref())?)),
+        sbat: Some(text(&merged_sbat(input, &stub, kernel)?)),
         profile: input.profile.clone(),
         pcrsig,
-        profiles: input.profiles.iter().map(of_profile).collect(),
+        profiles: files.profiles(&input.profiles)?,
     };
     let image = policies::add(image, &input.policy, &files.pieces)?;
     let sections = image.into_sections().map_err(Error::Uki)?;
@@ -154,14 +172,6 @@ pub fn write(assembled: &Assembled, out: &Path) -> Result<(), Error> {
 
 fn text(text: &str) -> uki::Content {
     uki::Content::bytes(text.as_bytes())
-}
-
-fn of_profile((profile, cmdline): &(Profile, CommandLine)) -> (Profile, Contents) {
-    let contents = Contents {
-        cmdline: of_command_line(cmdline),
-        ..Contents::default()
-    };
-    (profile.clone(), contents)
 }
 
 /// An empty command line has no section: of a profile it is that of the image.
@@ -208,19 +218,20 @@ struct Files {
 }
 
 impl Files {
-    fn stub(&mut self, input: &UkiInput, kernel: Option<&Kernel>) -> Result<Stub, Error> {
+    /// The stub, which is the first of the pieces.
+    fn stub(
+        &mut self,
+        input: &UkiInput,
+        kernel: Option<&Kernel>,
+        parts: &mut Parts,
+    ) -> Result<Arc<Stub>, Error> {
         let path = match &input.stub {
             Some(path) => path.clone(),
             None => find_stub(input.arch, kernel)?,
         };
-        let bytes = read(&path, "stub")?;
-        let source = self.add(&path, bytes.len() as u64);
-        let stub = Stub::parse(&bytes, source);
-        let refuse = |reason: String| Error::NotAStub {
-            path: path.clone(),
-            reason,
-        };
-        let stub = stub.map_err(|error| refuse(error.to_string()))?;
+        let (stub, size) = parts.stub(&path)?;
+        self.add(&path, size);
+        let refuse = |reason: String| Error::NotAStub { path, reason };
         let wanted = if kernel.is_some() {
             "systemd-stub"
         } else {
@@ -247,18 +258,17 @@ impl Files {
     fn contents(&mut self, input: &UkiInput) -> Result<Contents, Error> {
         let mut others = Vec::new();
         for (name, section) in &input.sections {
-            let content = match section {
-                SectionInput::Text(given) => text(given),
-                SectionInput::File(path) => self.file(path, "section")?,
-            };
+            let content = self.section(section, "section")?;
             let name = name.clone();
             others.push(Section { name, content });
         }
         let efifw = input.efifw.iter().map(|path| self.firmware(path));
         let efifw = efifw.collect::<Result<_, _>>()?;
         let hwids = input.hwids.as_deref().map(hwids::read).transpose()?;
+        let mut initrds = self.all(&input.initrds, "initrd")?;
+        initrds.extend(input.secret.as_ref().map(|secret| self.secret(secret)));
         Ok(Contents {
-            os_release: self.optional(input.os_release.as_ref(), "os-release")?,
+            os_release: self.os_release(input.os_release.as_ref())?,
             cmdline: of_command_line(&input.cmdline),
             dtb: self.optional(input.dtb.as_ref(), "device tree")?,
             dtbauto: self.all(&input.dtbauto, "device tree")?,
@@ -267,11 +277,42 @@ impl Files {
             splash: self.optional(input.splash.as_ref(), "splash picture")?,
             pcrpkey: self.optional(input.pcrpkey.as_ref(), "public key")?,
             linux: self.optional(input.kernel.as_ref(), "kernel")?,
-            initrds: self.all(&input.initrds, "initrd")?,
+            initrds,
             efifw,
             ucode: self.optional(input.microcode.as_ref(), "microcode")?,
             others,
         })
+    }
+
+    fn profiles(&mut self, given: &[ProfileInput]) -> Result<Vec<(Profile, Contents)>, Error> {
+        let mut profiles = Vec::new();
+        for input in given {
+            let contents = Contents {
+                os_release: self.os_release(input.os_release.as_ref())?,
+                cmdline: of_command_line(&input.cmdline),
+                ..Contents::default()
+            };
+            profiles.push((input.profile.clone(), contents));
+        }
+        Ok(profiles)
+    }
+
+    fn os_release(&mut self, input: Option<&SectionInput>) -> Result<Option<uki::Content>, Error> {
+        let content = input.map(|input| self.section(input, "os-release"));
+        content.transpose()
+    }
+
+    fn section(&mut self, from: &SectionInput, what: &'static str) -> Result<uki::Content, Error> {
+        match from {
+            SectionInput::Text(given) => Ok(text(given)),
+            SectionInput::File(path) => self.file(path, what),
+        }
+    }
+
+    fn secret(&mut self, secret: &Secret) -> uki::Content {
+        let length = secret.bytes().len() as u64;
+        let source = self.pieces.add(Piece::Secret(secret.clone()));
+        uki::Content::file(source, length)
     }
 
     fn optional(

@@ -1,5 +1,6 @@
 //! What the user should know although the build goes on.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use bootloaders::loader_version::LoaderVersion;
 use bootloaders::{Arch, BootEntry, systemd_boot, xen};
 
 use crate::generation::describe_entry;
+use crate::images::Images;
 use crate::loader::LoaderBinary;
 
 /// Something worth a line on standard error.
@@ -98,14 +100,24 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Warns of a command line that the entry's kernel would cut.
-    pub(crate) fn of_command_line(entry: &BootEntry) -> Option<Self> {
-        let length = systemd_boot::command_line_length(entry);
-        (length > entry.arch.longest_command_line()).then(|| Self::LongCommandLine {
-            whose: describe_entry(entry),
-            length,
-            arch: entry.arch,
-        })
+    /// Warns of command lines that the entries' kernels would cut. In images, nothing is
+    /// added to them.
+    pub(crate) fn of_command_lines(entries: &[BootEntry], images: &Images) -> Vec<Self> {
+        let held = images.images.iter().flat_map(|image| &image.entries);
+        let held: BTreeSet<usize> = held.map(|(index, _)| *index).collect();
+        let of_entry = |(index, entry): (usize, &BootEntry)| {
+            let length = if held.contains(&index) {
+                entry.cmdline.as_str().len()
+            } else {
+                systemd_boot::command_line_length(entry)
+            };
+            (length > entry.arch.longest_command_line()).then(|| Self::LongCommandLine {
+                whose: describe_entry(entry),
+                length,
+                arch: entry.arch,
+            })
+        };
+        entries.iter().enumerate().filter_map(of_entry).collect()
     }
 
     /// Warns of initial RAM disks that a hypervisor leaves out.

@@ -104,6 +104,9 @@ fn only_systemd_boot_has_a_version() {
         let version = LoaderVersion::from_info(info).map(|version| version.to_string());
         assert_eq!(version.as_deref(), expected, "{info}");
     }
+    let stub = LoaderVersion::from_stub_info("systemd-stub 257.1").unwrap();
+    assert!(stub.has(Feature::Profiles) && !stub.has(Feature::Preferred));
+    assert!(LoaderVersion::from_stub_info("systemd-boot 257").is_none());
 }
 
 #[test]

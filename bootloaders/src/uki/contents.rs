@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::profile::Profile;
+use super::profile::{FirstProfile, Profile};
 use super::section::{Content, Section, SectionName};
 use crate::error::Error;
 
@@ -49,9 +49,8 @@ pub struct Uki {
     pub base: Contents,
     /// What the generations of revocable parts are; see [`super::sbat::merge`].
     pub sbat: Option<Content>,
-    /// The name of the first profile. Without one there is a name all the same when
-    /// there are other profiles.
-    pub profile: Option<Profile>,
+    /// What the first profile is called.
+    pub profile: FirstProfile,
     /// Signed PCR policies of the first profile.
     pub pcrsig: Option<Content>,
     /// Other profiles, with what they override.
@@ -67,13 +66,11 @@ impl Uki {
     pub fn into_sections(self) -> Result<Vec<Section>, Error> {
         let mut sections = self.base.into_sections()?;
         sections.extend(self.sbat.map(|sbat| known(".sbat", sbat)));
-        let first = match self.profile {
-            None if self.profiles.is_empty() => None,
-            given => Some(given.unwrap_or_else(Profile::main)),
-        };
         let mut names = BTreeSet::new();
-        names.extend(first.as_ref().map(|profile| profile.id().to_owned()));
-        sections.extend(first.as_ref().map(marker));
+        if let Some((text, name)) = self.profile.marker(self.profiles.is_empty()) {
+            sections.push(marker(text));
+            names.extend(name);
+        }
         sections.extend(self.pcrsig.map(|policies| known(".pcrsig", policies)));
         check_unique(&sections)?;
         for (profile, contents) in self.profiles {
@@ -83,7 +80,7 @@ impl Uki {
                     reason: format!("occurs twice with the name `{}`", profile.id()),
                 });
             }
-            sections.push(marker(&profile));
+            sections.push(marker(profile.render()));
             sections.extend(contents.into_sections()?);
         }
         Ok(sections)
@@ -124,8 +121,8 @@ fn known(name: &str, content: Content) -> Section {
     }
 }
 
-fn marker(profile: &Profile) -> Section {
-    known(".profile", Content::bytes(profile.render().into_bytes()))
+fn marker(text: String) -> Section {
+    known(".profile", Content::bytes(text.into_bytes()))
 }
 
 fn check_unique(sections: &[Section]) -> Result<(), Error> {

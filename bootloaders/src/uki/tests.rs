@@ -317,7 +317,7 @@ fn profiles_are_named_so_that_entries_can_be() {
         ("", None, "is no name of a profile"),
         ("a b", None, "is no name of a profile"),
         ("a@b", None, "is no name of a profile"),
-        ("a", Some("say \"no\""), "a title cannot have"),
+        ("a", Some("don't say \"no\""), "a title cannot have"),
     ] {
         let title = title.map(|title| title.parse().unwrap());
         let error = Profile::new(id, title).unwrap_err().to_string();

@@ -39,6 +39,8 @@ impl Flags {
             store_dir: self.store_dir.or(file.store_dir),
             bootloader: self.bootloader.or(file.bootloader),
             layout: self.layout.or(file.layout),
+            stub: if_any(self.stub, file.stub),
+            uki_extra: self.uki_extra.or(file.uki_extra),
             systemd_boot: if_any(self.systemd_boot, file.systemd_boot),
             timeout: self.timeout.or(file.timeout),
             set: if_any(self.set, file.set),
@@ -71,10 +73,12 @@ impl Flags {
     /// These flags with every relative path below a directory.
     pub(crate) fn relative_to(mut self, directory: &Path) -> Self {
         let lists = self.initrd.iter_mut().chain(&mut self.systemd_boot);
+        let lists = lists.chain(&mut self.stub);
         let lists = lists.chain(&mut self.profile).chain(&mut self.efi_driver);
         let single = self.kernel.iter_mut().chain(&mut self.root);
         let single = single
             .chain(&mut self.generations)
+            .chain(&mut self.uki_extra)
             .chain(&mut self.toplevel);
         let programs = self.memtest86.iter_mut().chain(&mut self.netbootxyz);
         let programs = programs.chain(&mut self.edk2_shell);

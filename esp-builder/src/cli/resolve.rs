@@ -7,7 +7,8 @@ use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::{EntryNaming, Line, MachineId};
 use esp_builder::settings::{
-    DefaultChoice, ExtraInput, GenerationInput, Input, KernelInput, NamedPath, STORE_DIR, Settings,
+    self, DefaultChoice, ExtraInput, GenerationInput, ImageInput, Input, KernelInput, NamedPath,
+    STORE_DIR, Settings,
 };
 
 use super::{BootLoader, EntryNames, Flags, Layout};
@@ -55,12 +56,16 @@ impl Flags {
     /// # Errors
     /// When flags are missing or do not go together.
     pub(crate) fn resolve(self) -> Result<Settings, Failure> {
-        // One of each, so far; whatever else is asked for did not get here.
-        let (None | Some(BootLoader::SystemdBoot), None | Some(Layout::Type1)) =
-            (self.bootloader, self.layout);
+        // One, so far; whatever else is asked for did not get here.
+        let (None | Some(BootLoader::SystemdBoot)) = self.bootloader;
         let mut settings = Settings::new(self.input()?);
         settings.menu = self.menu(settings.menu)?;
         settings.extras = self.extras()?;
+        settings.images = self.images()?;
+        settings.layout = match self.layout {
+            Some(Layout::Uki) => settings::Layout::Uki,
+            Some(Layout::Type1) | None => settings::Layout::Type1,
+        };
         settings.store_dir = self.store_dir.unwrap_or_else(|| STORE_DIR.into());
         settings.systemd_boot = self.systemd_boot;
         settings.xbootldr = self.xbootldr;
@@ -96,6 +101,17 @@ impl Flags {
                 .map_err(Failure::Setting)?;
         }
         Ok(menu)
+    }
+
+    fn images(&self) -> Result<ImageInput, Failure> {
+        let is_for_images = !self.stub.is_empty() || self.uki_extra.is_some();
+        if is_for_images && !matches!(self.layout, Some(Layout::Uki)) {
+            return Err(usage("--stub and --uki-extra need --layout uki"));
+        }
+        Ok(ImageInput {
+            stubs: self.stub.clone(),
+            companions: self.uki_extra.clone(),
+        })
     }
 
     fn extras(&self) -> Result<ExtraInput, Failure> {

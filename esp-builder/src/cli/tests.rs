@@ -42,7 +42,15 @@ fn flags_that_do_not_go_together_are_usage_errors() {
             "--bootspec b --bootloader grub out",
             "[possible values: systemd-boot]",
         ),
-        ("--bootspec b --layout uki out", "[possible values: type1]"),
+        (
+            "--bootspec b --layout type2 out",
+            "[possible values: type1, uki]",
+        ),
+        ("--bootspec b --stub s out", "need --layout uki"),
+        (
+            "--bootspec b --layout type1 --uki-extra d out",
+            "need --layout uki",
+        ),
         ("--bootspec b --timeout never out", "`never` is not seconds"),
         ("--bootspec b --machine-id 1 out", "is not a machine ID"),
         (
@@ -148,7 +156,10 @@ fn flags_of_an_image_are_checked_before_a_file_is_read() {
             "expected ID[:TITLE]=CMDLINE",
         ),
         ("--kernel k --profile a@b=c -o x", "is no name of a profile"),
-        ("--kernel k --base-profile a:$x -o x", "a title cannot have"),
+        (
+            "--kernel k --base-profile a:'$x -o x",
+            "a title cannot have",
+        ),
     ] {
         let arguments = ["esp-builder", "uki"]
             .into_iter()

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use bootloaders::uki::{Profile, SectionName};
+use bootloaders::uki::{FirstProfile, Profile, SectionName};
 use bootloaders::{Arch, CommandLine, Line};
 use clap::Args;
-use esp_builder::uki::{PcrPolicy, SectionInput, UkiInput};
+use esp_builder::uki::{PcrPolicy, ProfileInput, SectionInput, UkiInput};
 
 use super::measure::PolicyArgs;
 
@@ -115,8 +115,9 @@ impl UkiArgs {
         UkiInput {
             kernel: given.kernel,
             initrds: given.initrd,
+            secret: None,
             cmdline: given.cmdline,
-            os_release: given.os_release,
+            os_release: given.os_release.map(SectionInput::File),
             uname: given.uname,
             splash: given.splash,
             dtb: given.dtb,
@@ -131,9 +132,15 @@ impl UkiArgs {
             sections: sections
                 .map(|section| (section.name, section.input))
                 .collect(),
-            profile: given.base_profile,
+            profile: given
+                .base_profile
+                .map_or(FirstProfile::Usual, FirstProfile::Named),
             profiles: profiles
-                .map(|other| (other.profile, other.cmdline))
+                .map(|other| ProfileInput {
+                    profile: other.profile,
+                    cmdline: other.cmdline,
+                    os_release: None,
+                })
                 .collect(),
             stub: given.stub,
             arch: given.arch,

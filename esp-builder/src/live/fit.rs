@@ -12,6 +12,7 @@ use super::execute::Mounts;
 use super::install::{Installation, Policy, prepare, without_counter};
 use super::known::SourceDigests;
 use crate::error::Error;
+use crate::generation::whole;
 use crate::plan::TreePlan;
 
 /// The partitions of one installation, and what it depends on.
@@ -108,14 +109,6 @@ pub fn without(plan: &TreePlan, left_out: &BTreeSet<&GenerationId>) -> TreePlan 
         });
     }
     rest
-}
-
-/// A generation with all its specialisations.
-fn whole(id: &GenerationId) -> GenerationId {
-    GenerationId {
-        specialisation: None,
-        ..id.clone()
-    }
 }
 
 /// What identifies the entries among some places: their names without counters, as FAT

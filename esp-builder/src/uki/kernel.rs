@@ -21,6 +21,7 @@ const CHUNK: usize = 1 << 20;
 const LONGEST_SBAT: u32 = 64 << 10;
 
 /// What was found out about a kernel.
+#[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) path: PathBuf,
     pub(super) arch: Arch,

@@ -1,0 +1,60 @@
+//! Unified Kernel Images in a plan, with what lies beside them.
+
+use bootloaders::systemd_boot;
+use tree_manifest::{Kind, Provenance, Role, SignatureState};
+
+use super::{PlanInput, PlannedFile, Recipe, TreePlan};
+use crate::error::Error;
+use crate::generation::describe_entry;
+use crate::images::Image;
+
+impl TreePlan {
+    /// Adds an image and its companions.
+    pub(super) fn add_image(
+        &mut self,
+        role: &Role,
+        image: &Image,
+        input: &PlanInput<'_>,
+    ) -> Result<(), Error> {
+        let entries = || {
+            image
+                .entries
+                .iter()
+                .map(|(index, _)| &input.entries[*index])
+        };
+        let first = entries().next();
+        let origin = first.map(describe_entry).unwrap_or_default();
+        let generations = || entries().filter_map(|entry| entry.generation().cloned());
+        let provenance = |kind, signature| Provenance {
+            kind,
+            generations: generations().collect(),
+            signature,
+        };
+        for companion in &input.images.companions {
+            let path = systemd_boot::companion_path(&image.name, &companion.name);
+            let path = path.map_err(|error| Error::Unfit {
+                whose: origin.clone(),
+                what: "companion",
+                path: companion.file.source.clone(),
+                reason: error.reason.to_owned(),
+            })?;
+            let file = PlannedFile {
+                recipe: Recipe::Copy {
+                    from: companion.file.source.clone(),
+                    size: companion.file.size,
+                },
+                provenance: provenance(companion.kind, companion.file.signature),
+            };
+            self.add(role, path, file, &origin)?;
+        }
+        // The kernel of another system has nothing to fall back to.
+        let tries = input.settings.tries;
+        let tries = tries.filter(|_| generations().next().is_some());
+        let name = tries.map_or_else(|| image.name.clone(), |tries| image.name.with_tries(tries));
+        let file = PlannedFile {
+            recipe: Recipe::Assembled(image.content.clone()),
+            provenance: provenance(Kind::Uki, Some(SignatureState::Unsigned)),
+        };
+        self.add(role, systemd_boot::entry_file_path(&name), file, &origin)
+    }
+}
