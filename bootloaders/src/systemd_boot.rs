@@ -116,11 +116,17 @@ pub fn is_entry_path(path: &TreePath) -> bool {
 
 /// Where the companions of a Unified Kernel Image lie: addons, credentials and
 /// extensions. The stub looks there whatever counter the image has.
+#[must_use]
+pub fn companion_directory(image: &EntryFileName) -> TreePath {
+    known(format!("{IMAGES}/{}.extra.d", image.id()))
+}
+
+/// Where a companion of this name lies.
 ///
 /// # Errors
 /// When the name is none of a file.
 pub fn companion_path(image: &EntryFileName, name: &str) -> Result<TreePath, PathError> {
-    TreePath::new(format!("{IMAGES}/{}.extra.d/{name}", image.id()))
+    TreePath::new(format!("{}/{name}", companion_directory(image)))
 }
 
 /// What chooses a profile of the Unified Kernel Image of this name.

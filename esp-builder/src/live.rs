@@ -25,6 +25,7 @@ pub mod lock;
 pub mod mount;
 pub mod partition;
 pub mod random_seed;
+mod shown;
 pub mod space;
 pub mod status;
 pub mod steps;

@@ -243,6 +243,7 @@ pub(crate) fn status(mounts: &Mounts, status: &Status, as_json: bool) -> String 
 fn json_of_entry(entry: &MenuEntry) -> Value {
     json!({
         "file": entry.name,
+        "profile": entry.profile,
         "role": entry.role.as_str(),
         "title": entry.title,
         "version": entry.version,

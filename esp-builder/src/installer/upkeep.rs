@@ -93,7 +93,7 @@ pub(super) fn explain(path: &str, args: &PartitionArgs) -> Result<ExitCode, Fail
 }
 
 pub(super) fn status(args: &PartitionArgs) -> Result<ExitCode, Failure> {
-    let booted = booted::booted(Path::new(efivars::EFIVARS));
+    let booted = booted::selected(Path::new(efivars::EFIVARS));
     for mounts in targets(args)? {
         let status = live::status::status(&mounts, &booted)?;
         print(&say::status(&mounts, &status, args.json))?;

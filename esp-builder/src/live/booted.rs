@@ -5,16 +5,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use bootloaders::systemd_boot;
 use tree_manifest::fat;
 
 use super::efivars::{LOADER, value};
 use super::install::without_counter;
 
 /// The entry that was booted, and the one whose tries are being counted: file names
-/// without a counter, folded as FAT compares them. Nothing where there are no
-/// variables: not booted by systemd-boot, or not by UEFI at all.
+/// without a counter, perhaps with a profile, folded as FAT compares them. Nothing where
+/// there are no variables: not booted by systemd-boot, or not by UEFI at all.
 #[must_use]
-pub fn booted(efivars: &Path) -> BTreeSet<String> {
+pub fn selected(efivars: &Path) -> BTreeSet<String> {
     let variables = ["LoaderEntrySelected", "LoaderBootCountPath"];
     let values = variables
         .into_iter()
@@ -24,6 +25,15 @@ pub fn booted(efivars: &Path) -> BTreeSet<String> {
             let name = value.rsplit('\\').next().unwrap_or(&value).to_owned();
             fat::fold(&without_counter(&name).0)
         })
+        .collect()
+}
+
+/// The same without profiles: the files that must stay.
+#[must_use]
+pub fn booted(efivars: &Path) -> BTreeSet<String> {
+    let names = selected(efivars).into_iter();
+    names
+        .map(|name| systemd_boot::without_profile(&name).to_owned())
         .collect()
 }
 
@@ -46,11 +56,11 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn variables_name_the_entry_without_its_counter() {
+    fn variables_name_the_entry_without_its_counter_and_profile() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(booted(directory.path()), BTreeSet::new());
         for (name, text) in [
-            ("LoaderEntrySelected", "nixos-generation-7.conf\0"),
+            ("LoaderEntrySelected", "nixos-generation-7.efi@gnome\0"),
             (
                 "LoaderBootCountPath",
                 "\\loader\\entries\\nixos-generation-8+2-1.conf\0",
@@ -60,7 +70,8 @@ mod tests {
             let bytes: Vec<u8> = [7, 0, 0, 0].into_iter().chain(units).collect();
             fs::write(directory.path().join(format!("{name}-{LOADER}")), bytes).unwrap();
         }
-        let expected = ["NIXOS-GENERATION-7.CONF", "NIXOS-GENERATION-8.CONF"];
+        assert!(selected(directory.path()).contains("NIXOS-GENERATION-7.EFI@GNOME"));
+        let expected = ["NIXOS-GENERATION-7.EFI", "NIXOS-GENERATION-8.CONF"];
         assert_eq!(
             booted(directory.path()),
             expected.map(ToOwned::to_owned).into()

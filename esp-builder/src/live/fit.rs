@@ -126,7 +126,8 @@ fn generations_of(plan: &TreePlan, entries: &BTreeSet<String>) -> BTreeSet<Gener
     let files = plan.trees.values().flatten();
     files
         .filter(|(path, file)| {
-            file.provenance.kind == Kind::Entry && entries.contains(&entry_id(path))
+            let is_entry = matches!(file.provenance.kind, Kind::Entry | Kind::Uki);
+            is_entry && entries.contains(&entry_id(path))
         })
         .flat_map(|(_, file)| file.provenance.generations.iter().map(whole))
         .collect()

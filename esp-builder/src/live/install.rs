@@ -11,7 +11,7 @@ use tree_manifest::{ByteSize, Kind, Manifest, Role, Sha256, TreePath, fat};
 
 use super::changes::{self, Action, Change, Known, Place, changes};
 use super::execute::Mounts;
-use super::inventory::{Inventory, has_extension, is_below};
+use super::inventory::Inventory;
 use super::known::{self, SourceDigests, entry_and_content, load_state};
 use super::space::{self, Order, Use};
 use super::steps::{Step, steps, temporary};
@@ -159,7 +159,7 @@ fn keep_counters<'a>(
         let Some(inventory) = inventories.get(role) else {
             continue;
         };
-        let is_entry = |file: &PlannedFile| file.provenance.kind == Kind::Entry;
+        let is_entry = |file: &PlannedFile| matches!(file.provenance.kind, Kind::Entry | Kind::Uki);
         // A name without a counter that is there is the best there can be.
         let is_settled = |path: &TreePath| {
             let found = inventory.file(path);
@@ -197,7 +197,7 @@ fn keep_counters<'a>(
 fn existing_entries(inventory: &Inventory) -> BTreeMap<String, Vec<EntryFileName>> {
     let entries = inventory
         .files()
-        .filter(|found| is_below(&found.path, "LOADER/ENTRIES/"));
+        .filter(|found| systemd_boot::is_entry_path(&found.path));
     let mut existing: BTreeMap<String, Vec<EntryFileName>> = BTreeMap::new();
     for name in entries.filter_map(|found| EntryFileName::parse(found.path.name())) {
         let id = fat::fold(name.id().as_str());
@@ -216,9 +216,9 @@ fn mark_entries(inventories: &BTreeMap<Role, Inventory>, policy: &Policy<'_>, kn
     let current: BTreeSet<String> = conf.into_iter().flat_map(defaults).collect();
     let state = &known.state;
     for (role, inventory) in inventories {
-        let entries = inventory.files().filter(|found| {
-            is_below(&found.path, "LOADER/ENTRIES/") && has_extension(&found.path, "conf")
-        });
+        let entries = inventory
+            .files()
+            .filter(|found| systemd_boot::is_entry_path(&found.path));
         for found in entries {
             let (id, counter) = without_counter(found.path.name());
             // An entry that is being tried is protected; one that failed is not.
@@ -251,11 +251,11 @@ fn marked(inventories: &BTreeMap<Role, Inventory>) -> BTreeSet<Place> {
     inventories.iter().flat_map(of_partition).collect()
 }
 
-/// The entries that a loader.conf names as what boots.
+/// The entries that a loader.conf names as what boots, whichever of their profiles.
 fn defaults(conf: &str) -> impl Iterator<Item = String> {
     let conf = LoaderConf::parse(conf).conf;
     let named = conf.preferred.into_iter().chain(conf.default);
-    named.map(|name| name.as_str().to_owned())
+    named.map(|name| systemd_boot::without_profile(name.as_str()).to_owned())
 }
 
 /// The name of an entry file without its counter, and how many tries are left.

@@ -8,11 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bootloaders::bls::Outline;
-use tree_manifest::{Entry, Kind, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath};
+use bootloaders::{EntryFileName, systemd_boot};
+use tree_manifest::{Entry, Kind, Manifest, Provenance, Role, Sha256, Source, Tree, TreePath, fat};
 
 use super::changes::{Action, Change, Known, Place, recorded};
 use super::execute::Mounts;
-use super::inventory::{Found, Inventory};
+use super::inventory::{Found, Inventory, is_below};
 use super::steps::State;
 use crate::assembled::Assembled;
 use crate::content;
@@ -187,7 +188,7 @@ pub fn digest_of(path: &Path) -> Result<Sha256, Error> {
 
 /// An entry file and all that it refers to, on one partition, as it is spelled there;
 /// and what was written down for its generation, which may be settings that it names in
-/// a language of their own.
+/// a language of their own. Of an image, what lies beside it.
 #[must_use]
 pub fn entry_and_content(
     role: &Role,
@@ -202,14 +203,26 @@ pub fn entry_and_content(
         .map(|found| (role.clone(), found.path.clone()))
         .collect();
     let place = (role.clone(), found.path.clone());
+    let image = EntryFileName::parse(found.path.name()).filter(EntryFileName::is_image);
+    let companions = image.map(|name| systemd_boot::companion_directory(&name));
+    let companions = companions.map(|directory| format!("{}/", fat::fold(directory.as_str())));
     let whose = |file: &tree_manifest::File| file.provenance.clone().map(|why| why.generations);
     let generations = recorded(state, &place).and_then(whose).unwrap_or_default();
-    let is_for_one = |why: &Provenance| {
-        why.kind != Kind::Entry && why.generations.iter().any(|id| generations.contains(id))
+    let is_needed = |path: &TreePath, why: &Provenance| match &companions {
+        Some(directory) => is_below(path, directory),
+        // What an image of the same generation needs, the entry does not.
+        None => {
+            why.kind != Kind::Entry
+                && !is_below(path, "EFI/LINUX/")
+                && why.generations.iter().any(|id| generations.contains(id))
+        }
     };
     for (role, tree) in state.trees.iter().filter(|_| !generations.is_empty()) {
-        let needed = tree.iter().filter(|(_, entry)| match entry {
-            Entry::File(file) => file.provenance.as_ref().is_some_and(is_for_one),
+        let needed = tree.iter().filter(|(path, entry)| match entry {
+            Entry::File(file) => file
+                .provenance
+                .as_ref()
+                .is_some_and(|why| is_needed(path, why)),
             _ => false,
         });
         places.extend(needed.map(|(path, _)| (role.clone(), path.clone())));

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bootloaders::bls::Outline;
 use bootloaders::boot_counting::{Counter, EntryFileName, State};
 use bootloaders::loader_conf::LoaderConf;
+use bootloaders::systemd_boot::is_entry_path;
 use tree_manifest::{ByteSize, Entry, GenerationId, Kind, Manifest, Role, TreePath, fat};
 
 use super::execute::Mounts;
-use super::inventory::{Found, Inventory, Space, has_extension, is_below};
+use super::inventory::{Found, Inventory, Space};
 use super::known::load_state;
+use super::shown::{Shown, shown};
 use super::verify::exclusive_bytes;
 use crate::error::Error;
 
@@ -29,6 +31,8 @@ pub struct MenuEntry {
     pub role: Role,
     /// Its file name.
     pub name: String,
+    /// The profile, when it is one of an image and not the image itself.
+    pub profile: Option<String>,
     /// Its title, if it can be read.
     pub title: String,
     /// Its version.
@@ -68,9 +72,17 @@ pub fn status(mounts: &Mounts, booted: &BTreeSet<String>) -> Result<Status, Erro
         inventories.push((role, inventory));
     }
     for (role, inventory) in &inventories {
-        for found in inventory.files() {
-            if is_below(&found.path, "LOADER/ENTRIES/") && has_extension(&found.path, "conf") {
-                entries.extend(entry(role, found, inventory, booted, &defaults));
+        let files = inventory.files();
+        for found in files.filter(|found| is_entry_path(&found.path)) {
+            let Some(name) = EntryFileName::parse(found.path.name()) else {
+                continue;
+            };
+            let menu = Menu { role, name, found };
+            if menu.name.is_image() {
+                let lines = shown(&found.path.on(&mounts[*role]))?;
+                entries.extend(lines.into_iter().map(|line| menu.of_image(line)));
+            } else {
+                entries.push(menu.of_text(inventory));
             }
         }
     }
@@ -78,6 +90,9 @@ pub fn status(mounts: &Mounts, booted: &BTreeSet<String>) -> Result<Status, Erro
     let exclusive = exclusive_bytes(&state);
     let generations = generations(&state);
     for entry in &mut entries {
+        let called = called(entry);
+        entry.is_booted = booted.contains(&called);
+        entry.is_default = defaults.contains(&called);
         let id = EntryFileName::parse(&entry.name).map(|name| fat::fold(name.id().as_str()));
         let generation = id.and_then(|id| generations.get(&id));
         let bytes = generation.map(|id| exclusive.get(id).copied().unwrap_or_default());
@@ -96,7 +111,8 @@ fn generations(state: &Manifest) -> BTreeMap<String, GenerationId> {
             return None;
         };
         let why = file.provenance.as_ref()?;
-        let name = EntryFileName::parse(path.name()).filter(|_| why.kind == Kind::Entry)?;
+        let name = EntryFileName::parse(path.name())
+            .filter(|_| matches!(why.kind, Kind::Entry | Kind::Uki))?;
         let id = GenerationId {
             specialisation: None,
             ..why.generations.first()?.clone()
@@ -117,33 +133,66 @@ fn defaults_of(inventory: &Inventory) -> BTreeSet<String> {
     named.map(|name| fat::fold(name.as_str())).collect()
 }
 
-fn entry(
-    role: &Role,
-    found: &Found,
-    inventory: &Inventory,
-    booted: &BTreeSet<String>,
-    defaults: &BTreeSet<String>,
-) -> Option<MenuEntry> {
-    let file_name = EntryFileName::parse(found.path.name())?;
-    let id = fat::fold(file_name.id().as_str());
-    let outline = found.text.as_deref().map(Outline::of).unwrap_or_default();
-    let needed = outline.files;
-    let text = |line: bootloaders::Line| line.as_str().to_owned();
-    let is_there = |path: &TreePath| inventory.file(path).map(|found| found.size);
-    Some(MenuEntry {
-        role: role.clone(),
-        name: found.path.name().to_owned(),
-        title: outline.title.map(text).unwrap_or_default(),
-        version: outline.version.map(text),
-        size: ByteSize(needed.iter().filter_map(is_there).sum()),
-        exclusive: None,
-        counter: file_name.counter(),
-        state: file_name.state(),
-        is_booted: booted.contains(&id),
-        is_default: defaults.contains(&id),
-        missing: needed
-            .into_iter()
-            .filter(|path| is_there(path).is_none())
-            .collect(),
-    })
+/// What the boot loader calls an entry, folded.
+fn called(entry: &MenuEntry) -> String {
+    let id = EntryFileName::parse(&entry.name).map(|name| name.id().to_string());
+    let profile = entry.profile.iter().map(|name| format!("@{name}"));
+    fat::fold(&id.into_iter().chain(profile).collect::<String>())
+}
+
+/// A file that makes entries of the menu.
+struct Menu<'a> {
+    role: &'a Role,
+    name: EntryFileName,
+    found: &'a Found,
+}
+
+impl Menu<'_> {
+    /// One of an image's entries.
+    fn of_image(&self, shown: Shown) -> MenuEntry {
+        MenuEntry {
+            profile: shown.profile,
+            title: shown.title,
+            version: shown.version,
+            size: ByteSize(self.found.size),
+            ..self.entry()
+        }
+    }
+
+    /// The entry of a text.
+    fn of_text(&self, inventory: &Inventory) -> MenuEntry {
+        let outline = self.found.text.as_deref().map(Outline::of);
+        let outline = outline.unwrap_or_default();
+        let needed = outline.files;
+        let text = |line: bootloaders::Line| line.as_str().to_owned();
+        let is_there = |path: &TreePath| inventory.file(path).map(|found| found.size);
+        MenuEntry {
+            title: outline.title.map(text).unwrap_or_default(),
+            version: outline.version.map(text),
+            size: ByteSize(needed.iter().filter_map(is_there).sum()),
+            missing: needed
+                .into_iter()
+                .filter(|path| is_there(path).is_none())
+                .collect(),
+            ..self.entry()
+        }
+    }
+
+    /// What the name of the file says.
+    fn entry(&self) -> MenuEntry {
+        MenuEntry {
+            role: self.role.clone(),
+            name: self.found.path.name().to_owned(),
+            profile: None,
+            title: String::new(),
+            version: None,
+            size: ByteSize::default(),
+            exclusive: None,
+            counter: self.name.counter(),
+            state: self.name.state(),
+            is_booted: false,
+            is_default: false,
+            missing: Vec::new(),
+        }
+    }
 }

@@ -7,11 +7,13 @@
 //! - content is written under temporary names, and gets its name when it is on
 //!   the disk ([`Step::Sync`] comes between);
 //! - entries come after what they refer to, loader.conf after the entries, and a
-//!   boot loader before settings that only it knows;
+//!   boot loader before settings that only it knows; a Unified Kernel Image is an entry
+//!   that refers to what lies beside it;
 //! - what is removed is removed entry first, content last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bootloaders::systemd_boot::is_entry_path;
 use tree_manifest::{Kind, Role, TreePath, fat};
 
 use super::changes::{Action, Change, Place};
@@ -133,7 +135,8 @@ impl Wave {
     fn of(kind: Kind) -> Self {
         match kind {
             Kind::Loader => Self::Loader,
-            Kind::Entry => Self::Entries,
+            // Boot loaders list an image as soon as it is there.
+            Kind::Entry | Kind::Uki => Self::Entries,
             Kind::LoaderConfig => Self::Settings,
             _ => Self::Content,
         }
@@ -240,7 +243,7 @@ impl Run<'_> {
         let removed = self.changes.iter().filter(|change| change.action == action);
         let (entries, content): (Vec<&Place>, Vec<&Place>) = removed
             .map(|change| &change.place)
-            .partition(|(_, path)| is_below(path, "LOADER/"));
+            .partition(|(_, path)| is_below(path, "LOADER/") || is_entry_path(path));
         for places in [entries, content] {
             steps.extend(places.iter().map(|place| Step::Remove((*place).clone())));
             sync(&places, steps);
