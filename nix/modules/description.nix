@@ -1,0 +1,345 @@
+# What an image by `compose` holds, in options of the shape of `image.repart`, and the
+# description that `compose` reads. The ESP comes from the system's own bootspec document,
+# stores come with their registration.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+
+let
+  inherit (lib) mkOption types;
+
+  cfg = config.image.compose;
+  loader = config.boot.loader.espBuilder;
+  inherit (config.system.build) toplevel;
+  fromRepart = import ./repart-keys.nix { inherit lib; };
+  json = pkgs.formats.json { };
+  toml = import ./settings-toml.nix { inherit lib; };
+
+  # Where the state of Nix is that belongs to a store.
+  stateOf = prefix: "${lib.removeSuffix "/" (dirOf prefix)}/var/nix";
+
+  closureOf =
+    partition:
+    let
+      closure = pkgs.closureInfo { rootPaths = partition.storePaths; };
+    in
+    if partition.registration then "${closure}" else "${closure}/store-paths";
+
+  # The first generation of the system profile, as `nixos-install` leaves it.
+  generation =
+    prefix: system:
+    let
+      profiles = "${stateOf prefix}/profiles";
+    in
+    [
+      "${profiles}/system:system-1-link"
+      "${profiles}/system-1-link:${system}"
+    ];
+
+  describe =
+    partition:
+    let
+      given = fromRepart partition.repartConfig // partition.settings;
+      copied =
+        given.copy-files or [ ]
+        ++ lib.mapAttrsToList (place: item: "${item.source}:${place}") partition.contents;
+      linked =
+        given.make-symlinks or [ ]
+        ++ lib.optionals (partition.system != null) (generation partition.nixStorePrefix partition.system);
+    in
+    given
+    // lib.optionalAttrs (copied != [ ]) { copy-files = copied; }
+    // lib.optionalAttrs (linked != [ ]) { make-symlinks = linked; }
+    // lib.optionalAttrs (partition.storePaths != [ ]) {
+      closure = closureOf partition;
+      nix-store-prefix = partition.nixStorePrefix;
+    };
+
+  partitionOptions =
+    { config, ... }:
+    {
+      options = {
+        storePaths = mkOption {
+          type = types.listOf types.path;
+          default = [ ];
+          description = "What the partition holds of the store, with all that it refers to.";
+        };
+
+        nixStorePrefix = mkOption {
+          type = types.path;
+          default = "/nix/store";
+          description = "Where they are; `/` in a partition that is mounted at {file}`/nix/store`.";
+        };
+
+        registration = mkOption {
+          type = types.bool;
+          default = cfg.registration.enable && config.nixStorePrefix != "/";
+          defaultText = lib.literalMD "where Nix is enabled, but not in a partition that is only a store";
+          description = ''
+            Whether {file}`/nix-path-registration` comes with the store paths, by which the
+            first boot makes Nix know them.
+          '';
+        };
+
+        system = mkOption {
+          type = types.nullOr types.package;
+          default = null;
+          example = lib.literalExpression "config.system.build.toplevel";
+          description = ''
+            A system that becomes generation 1 of the system profile, so that
+            {command}`nixos-rebuild switch` works in the image.
+          '';
+        };
+
+        contents = mkOption {
+          type = types.attrsOf (
+            types.submodule {
+              options.source = mkOption {
+                type = types.path;
+                description = "The file or directory.";
+              };
+            }
+          );
+          default = { };
+          example = lib.literalExpression ''{ "/EFI/tool.efi".source = "''${pkgs.tool}/tool.efi"; }'';
+          description = "Further files of the partition, by their places.";
+        };
+
+        repartConfig = mkOption {
+          type = types.attrsOf (
+            types.oneOf [
+              types.str
+              types.int
+              types.bool
+              (types.listOf types.str)
+            ]
+          );
+          default = { };
+          example = {
+            Type = "home";
+            SizeMinBytes = "512M";
+          };
+          description = "Keys of {manpage}`repart.d(5)`.";
+        };
+
+        settings = mkOption {
+          inherit (json) type;
+          default = { };
+          example = {
+            fat-type = "fat16";
+          };
+          description = "Keys of `[[partition]]` in an image description; they win.";
+        };
+      };
+
+      config.storePaths = lib.mkIf (config.system != null) [ config.system ];
+    };
+
+  hasXbootldr = loader.xbootldrMountPoint != null;
+in
+{
+  imports = [
+    ./esp-builder.nix
+    ./registration.nix
+  ];
+
+  options.image.compose = {
+    name = mkOption {
+      type = types.str;
+      default = if config.system.image.id == null then "nixos" else config.system.image.id;
+      defaultText = lib.literalExpression ''if config.system.image.id == null then "nixos" else config.system.image.id'';
+      description = "The name of the image.";
+    };
+
+    version = mkOption {
+      type = types.nullOr types.str;
+      default = config.system.image.version;
+      defaultText = lib.literalExpression "config.system.image.version";
+      description = "The version of the image.";
+    };
+
+    format = mkOption {
+      type = types.enum [
+        "raw"
+        "qcow2"
+        "vhd"
+        "vmdk"
+      ];
+      default = "raw";
+      description = "The format of the image.";
+    };
+
+    compression = {
+      enable = lib.mkEnableOption "compressing the image";
+      algorithm = mkOption {
+        type = types.enum [
+          "zstd"
+          "xz"
+        ];
+        default = "zstd";
+        description = "What it is compressed with.";
+      };
+      level = mkOption {
+        type = types.ints.unsigned;
+        default = 3;
+        description = "How much.";
+      };
+    };
+
+    engine = mkOption {
+      type = types.enum [
+        "embedded"
+        "repart"
+      ];
+      default = "embedded";
+      description = "Who writes the image: {command}`compose` itself, or systemd-repart.";
+    };
+
+    seed = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "0867da16-f251-457d-a9e8-c31f9a3c220b";
+      description = ''
+        The UUID of which those of disk, partitions and file systems are derived, as
+        systemd-repart derives them; derived from name and version if `null`.
+      '';
+    };
+
+    sectorSize = mkOption {
+      type = types.enum [
+        512
+        4096
+      ];
+      default = 512;
+      description = "The logical sectors of the disk, in bytes.";
+    };
+
+    imageSize = mkOption {
+      type = types.strMatching "[0-9]+[KMGTP]?|auto";
+      default = "auto";
+      example = "8G";
+      description = "The size of the image; `auto` is what the partitions take.";
+    };
+
+    package = mkOption {
+      type = types.package;
+      default = import ./package.nix pkgs.buildPackages;
+      defaultText = lib.literalExpression "pkgs.buildPackages.esp-builder";
+      description = "The package with {command}`compose` and {command}`esp-builder`.";
+    };
+
+    partitions = mkOption {
+      type = types.attrsOf (types.submodule partitionOptions);
+      default = { };
+      example = lib.literalExpression ''
+        {
+          "20-root" = {
+            system = config.system.build.toplevel;
+            repartConfig = {
+              Type = "root";
+              Format = "ext4";
+              Label = "nixos";
+            };
+          };
+        }
+      '';
+      description = "The partitions; on the disk they are in the order of these names.";
+    };
+
+    esp = {
+      enable = lib.mkEnableOption "an ESP that boots this system, from its bootspec document";
+
+      partition = mkOption {
+        type = types.str;
+        default = "10-esp";
+        description = "Which of {option}`image.compose.partitions` it is.";
+      };
+
+      settings = mkOption {
+        inherit (toml) type;
+        description = ''
+          Settings of {command}`esp-builder`: those of
+          {option}`boot.loader.espBuilder.settings`, but for keys, which a build does not
+          see. Sign the image's ESP afterwards, with {command}`esp-builder digests`.
+        '';
+      };
+    };
+
+    description = mkOption {
+      type = types.path;
+      readOnly = true;
+      description = "The image description that {command}`compose` reads.";
+    };
+  };
+
+  config = {
+    image.compose = {
+      esp.settings = lib.mapAttrs (_: lib.mkDefault) (
+        removeAttrs loader.settings [
+          "enroll-keys"
+          "secure-boot-key"
+          "secure-boot-certificate"
+          "sign-command"
+        ]
+      );
+
+      partitions = lib.mkIf cfg.esp.enable {
+        ${cfg.esp.partition} = {
+          repartConfig = {
+            Type = "esp";
+            Format = "vfat";
+            Label = lib.mkDefault "ESP";
+          };
+          settings.tree = "${config.system.build.espTree}/manifest.json#esp";
+        };
+        "${cfg.esp.partition}-xbootldr" = lib.mkIf hasXbootldr {
+          repartConfig = {
+            Type = "xbootldr";
+            Format = "vfat";
+            Label = lib.mkDefault "BOOT";
+          };
+          settings.tree = "${config.system.build.espTree}/manifest.json#xbootldr";
+        };
+      };
+
+      description = json.generate "image.json" {
+        image = lib.filterAttrs (_: value: value != null) {
+          inherit (cfg)
+            name
+            version
+            seed
+            engine
+            format
+            ;
+          sector-size = cfg.sectorSize;
+          size = cfg.imageSize;
+          compress =
+            if cfg.compression.enable then
+              "${cfg.compression.algorithm}:${toString cfg.compression.level}"
+            else
+              null;
+        };
+        partition = map describe (lib.attrValues cfg.partitions);
+      };
+    };
+
+    system.build = {
+      # By reference: the image takes kernels and initrds from where they are.
+      espTree =
+        pkgs.runCommand "esp-tree"
+          {
+            nativeBuildInputs = [ cfg.package ];
+            settings = toml.file pkgs cfg.esp.settings;
+          }
+          ''
+            esp-builder --settings "$settings" --bootspec 1=${toplevel}/boot.json \
+              --by-reference ${lib.optionalString hasXbootldr "--xbootldr"} "$out"
+          '';
+
+      imageSpec = cfg.description;
+    };
+  };
+}

@@ -1,0 +1,60 @@
+# Builds the image of a system as `system.build.image`, in the sandbox: without root, virtual
+# machine or loop device.
+{
+  config,
+  lib,
+  modulesPath,
+  pkgs,
+  ...
+}:
+
+let
+  cfg = config.image.compose;
+
+  suffixes = {
+    zstd = ".zst";
+    xz = ".xz";
+  };
+  suffix = lib.optionalString cfg.compression.enable suffixes.${cfg.compression.algorithm};
+in
+{
+  imports = [
+    ./description.nix
+    (modulesPath + "/image/file-options.nix")
+  ];
+
+  config = {
+    image.baseName = cfg.name + lib.optionalString (cfg.version != null) "_${cfg.version}";
+    image.extension = cfg.format + suffix;
+
+    system.build.image =
+      pkgs.runCommand config.image.baseName
+        {
+          nativeBuildInputs = [
+            cfg.package
+          ]
+          ++ lib.optionals (cfg.engine == "repart") (
+            with pkgs.buildPackages;
+            [
+              dosfstools
+              fakeroot
+              mtools
+              systemd
+              util-linux
+            ]
+          );
+          # An image that names store paths holds them, or does not need them.
+          __structuredAttrs = true;
+          unsafeDiscardReferences.out = true;
+          passthru = {
+            inherit (config.image) filePath;
+            inherit (config.system.build) espTree imageSpec;
+          };
+        }
+        ''
+          mkdir "$out"
+          compose ${cfg.description} --progress never --json \
+            -o "$out"/${lib.escapeShellArg config.image.filePath} > "$out/layout.json"
+        '';
+  };
+}

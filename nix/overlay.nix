@@ -1,0 +1,4 @@
+# Adds `esp-builder`, the package of both programs.
+final: _prev: {
+  esp-builder = final.callPackage ./package.nix { };
+}
