@@ -162,6 +162,8 @@ struct ComposeArgs {
         default_value = "systemd-repart"
     )]
     repart: OsString,
+    #[command(flatten)]
+    signing: SigningRequest,
     /// Show the layout and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -181,6 +183,30 @@ struct ComposeArgs {
     /// Print nothing but errors.
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// With what root hashes of dm-verity are signed.
+#[derive(Debug, Clone, Args)]
+pub struct SigningRequest {
+    /// The private key that signs root hashes of dm-verity.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub private_key: Option<PathBuf>,
+    /// The certificate that goes with it.
+    #[arg(long, value_name = "FILE", requires = "private_key")]
+    pub certificate: Option<PathBuf>,
+    /// A signature of a root hash that was made elsewhere: PKCS#7 in DER, detached.
+    #[arg(long = "verity-signature", value_name = "ROOTHASH:FILE", value_parser = hash_and_file)]
+    pub signatures: Vec<(String, PathBuf)>,
+}
+
+/// Takes `ROOTHASH:FILE` apart.
+fn hash_and_file(text: &str) -> Result<(String, PathBuf), String> {
+    let parts = text.split_once(':');
+    let parts = parts.filter(|(hash, _)| {
+        hash.len() == 64 && hash.bytes().all(|digit| digit.is_ascii_hexdigit())
+    });
+    let (hash, path) = parts.ok_or("write 64 hexadecimal digits, a colon, and a file")?;
+    Ok((hash.to_ascii_lowercase(), PathBuf::from(path)))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -309,6 +335,8 @@ pub struct ComposeRequest {
     pub output: Option<PathBuf>,
     /// systemd-repart.
     pub repart: OsString,
+    /// With what root hashes are signed.
+    pub signing: SigningRequest,
     /// Whether to stop before the first byte is written.
     pub dry_run: bool,
     /// Whether the report is JSON.
@@ -347,6 +375,7 @@ pub fn parse() -> Request {
         description: compose.description,
         output: compose.output,
         repart: compose.repart,
+        signing: compose.signing,
         dry_run: compose.dry_run,
         json: compose.json,
         digests: match compose.digests {

@@ -9,6 +9,7 @@ mod compression;
 mod engine;
 mod partition;
 mod rules;
+mod verity_set;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,6 +26,7 @@ use crate::size::{ByteSize, SectorSize};
 pub use choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
 pub use compression::{Compression, Compressor, NotACompression};
 pub use partition::PartitionConfig;
+pub use verity_set::{VeritySet, sets as verity_sets};
 
 /// A whole image.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -264,6 +266,7 @@ impl ImageConfig {
                 .and_then(|()| engine::check(self.image.engine, partition));
             settled.map_err(|message| format!("partition {number}: {message}"))?;
         }
+        verity_sets(&self.partitions)?;
         Ok(())
     }
 

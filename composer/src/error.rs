@@ -191,6 +191,26 @@ pub enum Error {
         /// The first version that can do it.
         since: u32,
     },
+    /// There is no signature of a root hash.
+    #[error("there is no key to sign the root hash {root_hash} with, and no signature of it")]
+    NoSignature {
+        /// The root hash.
+        root_hash: String,
+    },
+    /// A root hash could not be signed.
+    #[error("the root hash cannot be signed")]
+    Signing {
+        /// Why.
+        source: secure_boot::Error,
+    },
+    /// A key, a certificate or a signature was refused.
+    #[error("`{}` cannot be used", path.display())]
+    Credential {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: secure_boot::Error,
+    },
     /// The partitions do not fit the image.
     #[error("the partitions need {needed} ({} bytes) and the image has {available} ({} bytes): {partitions}", needed.bytes(), available.bytes())]
     ImageFull {
@@ -294,6 +314,9 @@ impl Error {
             Self::NoProgram { package, .. } => {
                 format!("install `{package}`, or name the program where it is")
             }
+            Self::NoSignature { root_hash } => format!(
+                "name `--private-key` and `--certificate`, or sign these 64 digits as a detached PKCS#7 and name it with `--verity-signature {root_hash}:FILE`"
+            ),
             Self::NotATime { .. } => "write seconds since 1970, or unset it".to_owned(),
             Self::OldProgram { since, .. } => {
                 format!("use systemd {since} or newer, or leave the key out")

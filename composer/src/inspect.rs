@@ -89,7 +89,10 @@ impl Layout {
             let content = LayoutContent::Planned {
                 content: partition.content.clone(),
             };
-            LayoutPartition::of(number, &partition.entry, content)
+            LayoutPartition {
+                roothash: partition.root_hash.clone(),
+                ..LayoutPartition::of(number, &partition.entry, content)
+            }
         });
         Self {
             size: ByteSize(plan.extents.length()),
@@ -179,44 +182,7 @@ impl LayoutPartition {
 
     fn describe(&self) -> String {
         match &self.content {
-            LayoutContent::Planned {
-                content:
-                    PlannedContent::Vfat {
-                        geometry,
-                        files,
-                        bytes,
-                        used,
-                    },
-            } => {
-                format!(
-                    "{}, {files} files of {}, {} used",
-                    geometry.fat_type,
-                    ByteSize(*bytes),
-                    ByteSize(*used)
-                )
-            }
-            LayoutContent::Planned {
-                content: PlannedContent::Blocks { size },
-            } => {
-                format!("{} of a file", ByteSize(*size))
-            }
-            LayoutContent::Planned {
-                content: PlannedContent::Empty,
-            } => "empty".to_owned(),
-            LayoutContent::Planned {
-                content:
-                    PlannedContent::FileSystem {
-                        format,
-                        files,
-                        bytes,
-                    },
-            } => {
-                let (name, bytes) = (format.name(), ByteSize(*bytes));
-                format!("{name}, {files} files of {bytes}")
-            }
-            LayoutContent::Planned {
-                content: PlannedContent::Swap,
-            } => "swap space".to_owned(),
+            LayoutContent::Planned { content } => self.describe_plan(content),
             LayoutContent::Found { vfat } => {
                 let size =
                     |clusters: u32| ByteSize(u64::from(clusters) * u64::from(vfat.cluster_size));
@@ -230,6 +196,37 @@ impl LayoutPartition {
                 )
             }
             LayoutContent::Unknown {} => "no known file system".to_owned(),
+        }
+    }
+
+    fn describe_plan(&self, content: &PlannedContent) -> String {
+        match content {
+            PlannedContent::Vfat {
+                geometry,
+                files,
+                bytes,
+                used,
+            } => {
+                let (fat_type, bytes, used) =
+                    (geometry.fat_type, ByteSize(*bytes), ByteSize(*used));
+                format!("{fat_type}, {files} files of {bytes}, {used} used")
+            }
+            PlannedContent::Blocks { size } => format!("{} of a file", ByteSize(*size)),
+            PlannedContent::Empty => "empty".to_owned(),
+            PlannedContent::FileSystem {
+                format,
+                files,
+                bytes,
+            } => {
+                let (name, bytes) = (format.name(), ByteSize(*bytes));
+                format!("{name}, {files} files of {bytes}")
+            }
+            PlannedContent::Swap => "swap space".to_owned(),
+            PlannedContent::Hashes => match &self.roothash {
+                Some(root_hash) => format!("hashes, root hash {root_hash}"),
+                None => "hashes".to_owned(),
+            },
+            PlannedContent::Signature => "signature of the root hash".to_owned(),
         }
     }
 }

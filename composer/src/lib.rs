@@ -19,6 +19,7 @@
 pub mod config;
 pub mod definitions;
 pub mod digests;
+pub mod dm_verity;
 mod error;
 
 pub mod fat;
@@ -31,6 +32,7 @@ pub mod partition_type;
 mod pieces;
 pub mod placement;
 pub mod plan;
+pub mod protect;
 pub mod raw;
 pub mod repart;
 pub mod scan;

@@ -5,6 +5,7 @@ mod describe;
 mod files;
 mod output;
 mod report;
+mod signing;
 mod workshop;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use composer::config::Engine;
 use composer::image::Image;
 use composer::inspect::Layout;
 use composer::plan::{self, ImagePlan};
-use composer::{Error, digests, repart, scan};
+use composer::{Error, digests, protect, repart, scan};
 use extents::{Content, ExtentMap};
 use serde_json::json;
 
@@ -53,7 +54,7 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
     let output = Output::of(request, &config, &base)?;
     if config.image.engine == Engine::Repart && !request.dry_run {
         let path = output.path()?;
-        let said = repart::write(&config, &base, &request.repart, path)?;
+        let said = repart::write(&config, &base, &program(request), path)?;
         let layout = Layout::of_image(&Image::open(path)?)?;
         return tell(request, &layout.with_root_hashes(&said), None, &output);
     }
@@ -63,15 +64,26 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
     }
     let mut workshop = Workshop::new(&config, output.folder())?;
     workshop.make_read_only(&mut inputs)?;
-    let layout = plan::lay_out(&config, &inputs)?;
+    let mut layout = plan::lay_out(&config, &inputs)?;
     if !request.dry_run {
         workshop.make_writable(&mut inputs, &layout)?;
+        let signing = signing::load(&request.signing)?;
+        protect::protect(&config, &mut inputs, &mut layout, &signing)?;
     }
     let plan = plan::complete(&config, &inputs, &layout)?;
     if !request.dry_run {
         output.write(request, &config.image, &plan, &inputs.sources)?;
     }
     tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
+}
+
+/// systemd-repart, and what it signs root hashes with.
+fn program(request: &ComposeRequest) -> repart::Program<'_> {
+    repart::Program {
+        path: &request.repart,
+        private_key: request.signing.private_key.as_deref(),
+        certificate: request.signing.certificate.as_deref(),
+    }
 }
 
 /// Writes definitions, and says how systemd-repart makes an image of them.

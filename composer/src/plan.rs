@@ -1,6 +1,6 @@
 //! Every byte of an image, before anything is written.
 
-mod claims;
+pub(crate) mod claims;
 mod content;
 
 use std::collections::BTreeSet;
@@ -9,11 +9,14 @@ use extents::ExtentMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::{FileSystem, ImageConfig, ImageSize, MinimumSizes, PartitionConfig};
+use crate::config::{
+    FileSystem, ImageConfig, ImageSize, MinimumSizes, PartitionConfig, VeritySet, verity_sets,
+};
 use crate::error::Error;
 use crate::fat::Geometry;
 use crate::partition_type::PartitionType;
 use crate::placement::{self, Claim, Place, Usable};
+use crate::protect;
 use crate::scan::Inputs;
 use crate::seed::Seed;
 use crate::size::{ByteSize, SectorSize, round_up};
@@ -41,6 +44,8 @@ pub struct PlannedPartition {
     pub entry: TableEntry,
     /// What is in it.
     pub content: PlannedContent,
+    /// The root hash of data that is protected by dm-verity, if it is part of that.
+    pub root_hash: Option<String>,
 }
 
 /// What is in a planned partition.
@@ -51,6 +56,10 @@ pub enum PlannedContent {
     Empty,
     /// Swap space.
     Swap,
+    /// Hashes of dm-verity.
+    Hashes,
+    /// A signature of a root hash of dm-verity.
+    Signature,
     /// The bytes of a file.
     Blocks {
         /// How many.
@@ -84,6 +93,17 @@ pub struct ImageLayout {
     size: u64,
     /// The entry of each partition of the description; none where it is left out.
     pub entries: Vec<Option<TableEntry>>,
+    /// The root hash of what each partition is protected by, or protects.
+    root_hashes: Vec<Option<String>>,
+}
+
+impl ImageLayout {
+    /// Notes the root hash of a partition, if there is one.
+    pub(crate) fn set_root_hash(&mut self, index: Option<usize>, root_hash: &str) {
+        if let Some(slot) = index.and_then(|index| self.root_hashes.get_mut(index)) {
+            *slot = Some(root_hash.to_owned());
+        }
+    }
 }
 
 /// Lays an image out. The description is settled ([`ImageConfig::settle`]).
@@ -95,11 +115,54 @@ pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Err
     for (number, (partition, input)) in (1..).zip(config.partitions.iter().zip(&inputs.partitions))
     {
         let claim = claims::claim(config, partition, input, &inputs.sources);
-        claims.push(claim.map_err(in_partition(number, partition))?);
+        claims.push(claim.map_err(in_partition_number(number, partition))?);
     }
-    let (size, places) = place(config, &claims)?;
-    let entries = entries(config, &places);
-    Ok(ImageLayout { size, entries })
+    let sets = verity_sets(&config.partitions).unwrap_or_default();
+    let demand = |set: &VeritySet, data: u64| {
+        let data = claims::hashed(set, &inputs.partitions[set.data], data);
+        protect::parameters(config, set).size(data)
+    };
+    for set in &sets {
+        let demand = demand(set, claims[set.data].size.least);
+        claims::raise_hashes(config, set, &mut claims[set.hash], demand);
+    }
+    // Data that has grown takes more hashes, which leave it less room.
+    loop {
+        let (size, places) = place(config, &claims)?;
+        let mut grew = false;
+        for set in &sets {
+            if let (Some(data), Some(hash)) = (places[set.data], places[set.hash])
+                && demand(set, data.size) > hash.size
+            {
+                let demand = demand(set, data.size);
+                grew |= claims::raise_hashes(config, set, &mut claims[set.hash], demand);
+            }
+        }
+        if !grew {
+            return Ok(ImageLayout {
+                size,
+                entries: entries(config, &places),
+                root_hashes: vec![None; places.len()],
+            });
+        }
+    }
+}
+
+/// The content of one partition, which is in the table.
+pub(crate) fn content_of(
+    config: &ImageConfig,
+    inputs: &Inputs,
+    index: usize,
+    entry: &TableEntry,
+) -> Result<(PlannedContent, ExtentMap), Error> {
+    let (partition, input) = (&config.partitions[index], &inputs.partitions[index]);
+    let entry = TableEntry {
+        // That of protected data is known only when its content is.
+        uuid: identities(config)[index].uuid,
+        ..entry.clone()
+    };
+    let content = content::fill(partition, input, &entry, config.sector_size());
+    content.map_err(|source| in_partition(config, index, source))
 }
 
 /// Plans the content of an image that is laid out.
@@ -122,20 +185,20 @@ pub fn complete(
     table.push_head(&mut extents);
     let mut partitions = Vec::new();
     let mut left_out = Vec::new();
-    let parts = config
-        .partitions
-        .iter()
-        .zip(&inputs.partitions)
-        .zip(&layout.entries);
-    for (number, ((partition, input), entry)) in (1..).zip(parts) {
+    let parts = layout.entries.iter().zip(&layout.root_hashes);
+    for (index, (entry, root_hash)) in parts.enumerate() {
         let Some(entry) = entry.clone() else {
-            left_out.push(partition.label().to_owned());
+            left_out.push(config.partitions[index].label().to_owned());
             continue;
         };
-        let content = content::fill(partition, input, &entry, sector);
-        let (content, bytes) = content.map_err(in_partition(number, partition))?;
+        let (content, bytes) = content_of(config, inputs, index, &entry)?;
         extents.append(entry.start, bytes);
-        partitions.push(PlannedPartition { entry, content });
+        let root_hash = root_hash.clone();
+        partitions.push(PlannedPartition {
+            entry,
+            content,
+            root_hash,
+        });
     }
     table.push_tail(&mut extents);
     Ok(ImagePlan {
@@ -258,7 +321,16 @@ fn labels(config: &ImageConfig) -> Vec<String> {
     config.partitions.iter().map(&mut label_of).collect()
 }
 
-fn in_partition(number: u32, config: &PartitionConfig) -> impl FnOnce(Error) -> Error + use<> {
+/// An error in a partition of the description.
+pub(crate) fn in_partition(config: &ImageConfig, index: usize, source: Error) -> Error {
+    let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    in_partition_number(number, &config.partitions[index])(source)
+}
+
+fn in_partition_number(
+    number: u32,
+    config: &PartitionConfig,
+) -> impl FnOnce(Error) -> Error + use<> {
     let label = config.label().to_owned();
     move |source| Error::Partition {
         number,

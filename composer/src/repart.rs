@@ -55,9 +55,20 @@ pub struct Said {
     pub roothash: Option<String>,
 }
 
+/// How systemd-repart is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// Its path or its name.
+    pub path: &'a OsStr,
+    /// The key that it signs root hashes with.
+    pub private_key: Option<&'a Path>,
+    /// The certificate that goes with the key.
+    pub certificate: Option<&'a Path>,
+}
+
 /// Has systemd-repart write an image; returns what it says of the partitions.
 ///
-/// `program` is its path or its name. Relative paths of the description count from
+/// Relative paths of the description count from
 /// `base`.
 ///
 /// # Errors
@@ -66,11 +77,11 @@ pub struct Said {
 pub fn write(
     config: &ImageConfig,
     base: &Path,
-    program: &OsStr,
+    program: &Program<'_>,
     output: &Path,
 ) -> Result<Vec<Said>, Error> {
     raw::check_output(output)?;
-    check_version(config, program)?;
+    check_version(config, program.path)?;
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -83,9 +94,19 @@ pub fn write(
     let definitions = folder.path().join("repart.d");
     write_definitions(config, base, &definitions)?;
     let image = folder.path().join("image.raw");
-    let ran = run(program, &arguments(config, &definitions, &image))?;
+    let mut arguments = arguments(config, &definitions, &image);
+    for (option, path) in [
+        ("--private-key", program.private_key),
+        ("--certificate", program.certificate),
+    ] {
+        if let Some(path) = path {
+            let path = std::path::absolute(path).map_err(error::read(path))?;
+            arguments.extend([option.into(), path.into()]);
+        }
+    }
+    let ran = run(program.path, &arguments)?;
     let said = serde_json::from_slice(&ran.stdout).map_err(|error| Error::Program {
-        program: program.into(),
+        program: program.path.into(),
         status: "its output is not as expected".to_owned(),
         said: error.to_string(),
     })?;

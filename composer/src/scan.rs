@@ -11,6 +11,7 @@ mod pieces;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use extents::SourceId;
 use tree_manifest::{Entry, File, Role, Tree, TreePath};
@@ -41,6 +42,8 @@ pub enum PartitionInput {
     Blocks(SourceId, u64),
     /// Files and directories.
     Tree(FileTree),
+    /// Hashes or a signature of dm-verity.
+    Computed(Arc<[u8]>),
     /// A file system that a program made of files and directories.
     Made {
         /// The file it is in.

@@ -37,6 +37,18 @@ impl Seed {
         }
         derive(self.0, &message)
     }
+
+    /// The UUID of hash trees of dm-verity.
+    #[must_use]
+    pub fn hash_tree(self) -> Uuid {
+        derive(self.0, b"verity-uuid")
+    }
+
+    /// The salt of hash trees of dm-verity.
+    #[must_use]
+    pub fn salt(self) -> [u8; 32] {
+        digest(self.0, b"verity-salt")
+    }
 }
 
 /// The UUID of the file system in a partition.
@@ -53,13 +65,16 @@ pub fn fat_serial(file_system: Uuid) -> u32 {
 }
 
 fn derive(key: Uuid, message: &[u8]) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest(key, message)[..16]);
+    Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn digest(key: Uuid, message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes())
         .unwrap_or_else(|error| unreachable!("HMAC takes keys of any length: {error}"));
     mac.update(message);
-    let digest = mac.finalize().into_bytes();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    Builder::from_random_bytes(bytes).into_uuid()
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]

@@ -99,6 +99,33 @@ impl ExtentMap {
         }
     }
 
+    /// The bytes from `start` on, `length` of them, as a map of their own. What is asked
+    /// for beyond the end is a hole.
+    #[must_use]
+    pub fn slice(&self, start: u64, length: u64) -> Self {
+        let mut slice = Self::hole(length);
+        let end = start.saturating_add(length);
+        let first = self.extents.partition_point(|extent| extent.end() <= start);
+        let within = self.extents[first..].iter();
+        for extent in within.take_while(|extent| extent.start < end) {
+            let (from, to) = (extent.start.max(start), extent.end().min(end));
+            let (skipped, kept) = (from - extent.start, to - from);
+            match &extent.content {
+                Content::Bytes(bytes) if kept == extent.length => {
+                    slice.push_bytes(from - start, bytes.clone());
+                }
+                Content::Bytes(bytes) => {
+                    let bytes = bytes.iter().skip(to_index(skipped)).take(to_index(kept));
+                    slice.push_bytes(from - start, bytes.copied().collect::<Vec<u8>>());
+                }
+                Content::Slice { source, offset } => {
+                    slice.push_slice(from - start, kept, *source, offset + skipped);
+                }
+            }
+        }
+        slice
+    }
+
     /// Reads the whole from its first byte to its last, piece by piece.
     ///
     /// `source` fills a buffer with the bytes of a source at an offset; `sink` takes
@@ -145,6 +172,11 @@ impl ExtentMap {
         );
         self.extents.push(extent);
     }
+}
+
+/// A count of bytes that are in memory.
+fn to_index(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// How much of a source is read at once, in bytes.
@@ -226,6 +258,25 @@ mod tests {
         let mut map = ExtentMap::hole(9);
         map.push_slice(0, 9, SourceId::new(0), 300_000);
         assert_eq!(map.read(source, |_| Ok(())), Err("short"));
+    }
+
+    #[test]
+    fn a_slice_of_a_map_cuts_what_reaches_out_of_it() {
+        let mut map = ExtentMap::hole(100);
+        map.push_bytes(10, *b"abcdef");
+        map.push_slice(20, 30, SourceId::new(1), 1000);
+        map.push_bytes(60, *b"xyz");
+        let slice = map.slice(12, 49);
+        let mut expected = ExtentMap::hole(49);
+        expected.push_bytes(0, *b"cdef");
+        expected.push_slice(8, 30, SourceId::new(1), 1000);
+        expected.push_bytes(48, *b"x");
+        assert_eq!(slice, expected);
+        let mut expected = ExtentMap::hole(10);
+        expected.push_slice(0, 10, SourceId::new(1), 1010);
+        assert_eq!(map.slice(30, 10), expected);
+        assert_eq!(map.slice(0, 100), map);
+        assert_eq!(map.slice(90, 50), ExtentMap::hole(50));
     }
 
     #[test]

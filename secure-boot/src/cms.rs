@@ -8,6 +8,7 @@ use crate::asn1::{self, ObjectIdentifier, Values, oid, tag};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::hash::HashAlgorithm;
+use crate::key::PrivateKey;
 use crate::pem;
 
 const WHAT: &str = "the signed data";
@@ -251,6 +252,34 @@ pub(crate) fn signer_info(
         &asn1::algorithm(oid::RSA),
         &asn1::value(tag::OCTET_STRING, &[signature]),
     ])
+}
+
+/// Signs content, which the signature does not hold: PKCS#7 in DER, without signed
+/// attributes, with the certificate. The kernel and systemd take root hashes of
+/// dm-verity signed like this.
+///
+/// # Errors
+/// When the key is not the certificate's, or does not work.
+pub fn sign(content: &[u8], key: &PrivateKey, certificate: &Certificate) -> Result<Vec<u8>, Error> {
+    detached(content, key, certificate).map(|signed| wrap(&signed))
+}
+
+/// As [`sign`], without a `ContentInfo` around it.
+pub(crate) fn detached(
+    content: &[u8],
+    key: &PrivateKey,
+    certificate: &Certificate,
+) -> Result<Vec<u8>, Error> {
+    if key.public() != *certificate.key() {
+        return Err(Error::Certificate {
+            subject: certificate.subject(),
+            reason: "is not of the key that signs".to_owned(),
+        });
+    }
+    let signer = signer_info(certificate, &[], &key.sign(content)?);
+    let info = asn1::sequence(&[&asn1::object(oid::DATA)]);
+    let certificates = std::slice::from_ref(certificate);
+    Ok(render(oid::SHA256, &info, certificates, &signer))
 }
 
 /// A `SignedData` of one signer, without a `ContentInfo` around it.

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::asn1::{self, DateTime, oid};
+use crate::asn1::DateTime;
 use crate::certificate::Certificate;
 use crate::cms;
 use crate::error::Error;
@@ -110,12 +110,6 @@ pub fn signed_update(
     key: &PrivateKey,
     certificate: &Certificate,
 ) -> Result<Vec<u8>, Error> {
-    if key.public() != *certificate.key() {
-        return Err(Error::Certificate {
-            subject: certificate.subject(),
-            reason: "is not of the key that signs".to_owned(),
-        });
-    }
     let time = efi_time(seconds)?;
     let mut message: Vec<u8> = variable
         .name()
@@ -126,16 +120,9 @@ pub fn signed_update(
     message.extend(ATTRIBUTES.to_le_bytes());
     message.extend(time);
     message.extend_from_slice(lists);
-    let signer = cms::signer_info(certificate, &[], &key.sign(&message)?);
-    let info = asn1::sequence(&[&asn1::object(oid::DATA)]);
     // Without a ContentInfo around it: older EDK2 looks for the digest algorithm at a
     // fixed offset, and refuses what has one.
-    let pkcs7 = cms::render(
-        oid::SHA256,
-        &info,
-        std::slice::from_ref(certificate),
-        &signer,
-    );
+    let pkcs7 = cms::detached(&message, key, certificate)?;
     let length = u32::try_from(CERTIFICATE_HEAD + pkcs7.len())
         .map_err(|_| Error::SignedData("is too large for a variable".to_owned()))?;
     let mut update = time.to_vec();

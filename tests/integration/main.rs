@@ -30,6 +30,9 @@ mod images;
 /// Formats of images, judged by qemu-img, and compressed ones.
 mod formats;
 
+/// dm-verity, judged by veritysetup, systemd-repart and systemd-dissect.
+mod verity;
+
 /// Where `compose` puts partitions, against systemd-repart.
 mod placement;
 

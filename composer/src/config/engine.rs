@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Engine, FileSystem, PartitionConfig};
 
 /// Keys that only systemd-repart can act on.
-const REPART_ONLY: [&str; 18] = [
+const REPART_ONLY: [&str; 15] = [
     "add-validate-fs",
     "block-device-replace",
     "discard",
@@ -20,9 +20,6 @@ const REPART_ONLY: [&str; 18] = [
     "split-name",
     "supplement-for",
     "tpm2-pcrs",
-    "verity",
-    "verity-data-block-size-bytes",
-    "verity-hash-block-size-bytes",
     "volume-name",
 ];
 

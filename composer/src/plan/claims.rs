@@ -1,11 +1,14 @@
 //! What each partition asks for: its least and greatest size, and the space behind it.
 
-use crate::config::{FileSystem, ImageConfig, Minimize, MinimumSizes, PartitionConfig};
+use crate::config::{
+    FileSystem, ImageConfig, Minimize, MinimumSizes, PartitionConfig, Verity, VeritySet,
+};
 use crate::error::Error;
 use crate::fat::{self, FatType, Request};
 use crate::mkfs;
 use crate::partition_type::PartitionType;
 use crate::placement::{Bounds, Claim};
+use crate::protect;
 use crate::scan::PartitionInput;
 use crate::size::{ByteSize, SectorSize, round_up};
 use crate::source::Sources;
@@ -60,6 +63,14 @@ pub fn claim(
     let most = bytes(partition.padding_max_bytes).map_or(u64::MAX, |most| most / GRAIN * GRAIN);
     // Rounded apart, bounds within one grain would cross.
     let most = most.max(least);
+    let size = match partition.verity {
+        Some(Verity::Signature) => Bounds {
+            least: VERITY_SIGNATURE,
+            most: VERITY_SIGNATURE,
+            ..size
+        },
+        _ => size,
+    };
     Ok(Claim {
         size,
         padding: Bounds {
@@ -70,6 +81,45 @@ pub fn claim(
         priority: partition.priority.unwrap_or(0),
         existing: None,
     })
+}
+
+/// How many bytes of data a set hashes, in a partition of `size`.
+pub fn hashed(set: &VeritySet, data: &PartitionInput, size: u64) -> u64 {
+    match data {
+        PartitionInput::Blocks(_, content) | PartitionInput::Made { size: content, .. }
+            if set.is_minimal =>
+        {
+            round_up(*content, GRAIN)
+        }
+        _ => size,
+    }
+}
+
+/// Makes the claim for hashes one of at least `demand` bytes; tells whether it was less.
+///
+/// With sizes that follow from content, hashes take what they need, and no share of what
+/// is left.
+pub fn raise_hashes(config: &ImageConfig, set: &VeritySet, claim: &mut Claim, demand: u64) -> bool {
+    let hash = &config.partitions[set.hash];
+    let given = hash.size_min_bytes.map(ByteSize::bytes);
+    let greatest = config.partitions[set.data].size_max_bytes;
+    let of_greatest = greatest.map(|size| {
+        let size = size.bytes() / GRAIN * GRAIN;
+        protect::parameters(config, set).size(size)
+    });
+    let least = match config.image.minimum_sizes {
+        MinimumSizes::Repart if !set.is_minimal => given.or(of_greatest),
+        _ => given,
+    };
+    let least = round_up(least.unwrap_or(0).max(demand), GRAIN);
+    let grew = claim.size.least < demand;
+    let is_fixed = config.image.minimum_sizes == MinimumSizes::Content && given.is_none();
+    claim.size.least = least;
+    if is_fixed {
+        claim.size.most = least;
+    }
+    claim.size.most = claim.size.most.max(least);
+    grew
 }
 
 /// A size that follows from the content.
@@ -104,7 +154,12 @@ fn of_repart(partition: &PartitionConfig, needed: u64, sector: SectorSize) -> Bo
         };
     }
     let is_read_only = partition.format.is_some_and(FileSystem::is_read_only);
-    let default = if is_read_only { 1 } else { DEFAULT_SIZE };
+    let is_protected = partition.verity.is_some_and(|verity| verity != Verity::Off);
+    let default = if is_read_only || is_protected {
+        1
+    } else {
+        DEFAULT_SIZE
+    };
     let given = partition.size_min_bytes.map(ByteSize::bytes);
     let is_minimal = partition
         .minimize

@@ -1,9 +1,11 @@
 //! The bytes of each partition.
 
+use std::sync::Arc;
+
 use extents::{ExtentMap, SourceId};
 
 use super::PlannedContent;
-use crate::config::{FileSystem, PartitionConfig};
+use crate::config::{FileSystem, PartitionConfig, Verity};
 use crate::error::Error;
 use crate::fat::{self, Request, VolumeId};
 use crate::mkfs;
@@ -27,6 +29,9 @@ pub fn fill(
     let tree = match (input, config.format) {
         (PartitionInput::Blocks(source, size), _) => {
             return Ok(blocks(*source, *size, entry.size));
+        }
+        (PartitionInput::Computed(bytes), _) => {
+            return computed(config, bytes, entry.size);
         }
         (_, Some(FileSystem::Swap)) => {
             let bytes = swap::header(entry.size, file_system, label);
@@ -55,7 +60,7 @@ pub fn fill(
         (PartitionInput::Made { tree, .. } | PartitionInput::Tree(tree), _) => tree,
         (PartitionInput::Empty, Some(FileSystem::Vfat)) => &empty_tree,
         (PartitionInput::Empty, _) => {
-            return Ok((PlannedContent::Empty, ExtentMap::hole(entry.size)));
+            return computed(config, &[].into(), entry.size);
         }
     };
     let request = Request {
@@ -87,6 +92,29 @@ fn made(format: FileSystem, tree: &FileTree) -> PlannedContent {
         files,
         bytes,
     }
+}
+
+/// Hashes or a signature; nothing yet where they could not be computed.
+fn computed(
+    config: &PartitionConfig,
+    bytes: &Arc<[u8]>,
+    room: u64,
+) -> Result<(PlannedContent, ExtentMap), Error> {
+    let needed = bytes.len() as u64;
+    if needed > room {
+        return Err(Error::TooLarge {
+            needed: ByteSize(needed),
+            most: ByteSize(room),
+        });
+    }
+    let mut extents = ExtentMap::hole(room);
+    extents.push_bytes(0, bytes.clone());
+    let content = match config.verity {
+        Some(Verity::Hash) => PlannedContent::Hashes,
+        Some(Verity::Signature) => PlannedContent::Signature,
+        _ => PlannedContent::Empty,
+    };
+    Ok((content, extents))
 }
 
 fn blocks(source: SourceId, size: u64, room: u64) -> (PlannedContent, ExtentMap) {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::asn1::oid;
 use crate::cms::SignedData;
 use crate::testkit::{ALICE, MALLORY};
 
