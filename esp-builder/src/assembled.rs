@@ -1,12 +1,19 @@
 //! Files that are put together from pieces of others, such as Unified Kernel Images.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bootloaders::Secret;
 use extents::{Content, ExtentMap, SourceId};
+use secure_boot::Amendment;
 use tree_manifest as manifest;
 
 use crate::error::Error;
+use crate::live::changes::Place;
+
+/// File systems share blocks of this length in bytes, or not at all: a slice that starts
+/// within one is copied.
+const BLOCK: u64 = 4096;
 
 /// A file that is put together: where its bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +25,77 @@ pub struct Assembled {
 }
 
 impl Assembled {
+    /// A file that is one already, of so many bytes.
+    #[must_use]
+    pub fn of_file(path: &Path, size: u64) -> Self {
+        let mut sources = Pieces::default();
+        let source = sources.add(Piece::File {
+            path: path.into(),
+            size: Some(size),
+        });
+        let mut map = ExtentMap::hole(size);
+        map.push_slice(0, size, source, 0);
+        Self { map, sources }
+    }
+
+    /// What messages call it: the file that it is, or its place in a tree.
+    #[must_use]
+    pub fn name(&self, (role, path): &Place) -> PathBuf {
+        let file = self.as_file().map(Path::to_owned);
+        file.unwrap_or_else(|| format!("{role}/{path}").into())
+    }
+
+    /// The file that it is, where it is all of one and nothing else.
+    fn as_file(&self) -> Option<&Path> {
+        let [extent] = self.map.extents() else {
+            return None;
+        };
+        let Content::Slice { source, offset: 0 } = extent.content else {
+            return None;
+        };
+        match self.sources.get(source) {
+            Piece::File { path, size } => (*size == Some(self.map.length())).then_some(path),
+            Piece::Secret(_) => None,
+        }
+    }
+
+    /// The file of a manifest that lies in a directory; `None` where there is none but
+    /// what the manifest itself describes.
+    #[must_use]
+    pub fn of_source(file: &manifest::File, directory: &Path) -> Option<Self> {
+        Some(match &file.source {
+            manifest::Source::Beside(path) => Self::of_file(&path.on(directory), file.size),
+            manifest::Source::Absolute(path) => Self::of_file(Path::new(path), file.size),
+            manifest::Source::Pieces(pieces) => Self::of_manifest(pieces),
+            manifest::Source::Text(_) | manifest::Source::Nowhere => return None,
+        })
+    }
+
+    /// The file with some bytes replaced and others behind it. What is left of it is cut
+    /// where blocks begin, so that they can be shared.
+    #[must_use]
+    pub fn amended(&self, amendment: &Amendment) -> Self {
+        let mut map = ExtentMap::hole(amendment.length());
+        let keep = |map: &mut ExtentMap, range: Range<u64>| {
+            let slice = self.map.slice(range.start, range.end - range.start);
+            map.append(range.start, slice);
+        };
+        let mut at = 0;
+        for (offset, bytes) in &amendment.replace {
+            keep(&mut map, at..*offset);
+            map.push_bytes(*offset, bytes.as_slice());
+            at = offset + bytes.len() as u64;
+        }
+        let block = at.next_multiple_of(BLOCK).min(amendment.keep);
+        keep(&mut map, at..block);
+        keep(&mut map, block..amendment.keep);
+        map.push_bytes(amendment.keep, amendment.append.as_slice());
+        Self {
+            map,
+            sources: self.sources.clone(),
+        }
+    }
+
     /// What a manifest says of it: the pieces, one after the other. `None` when one of
     /// them is a secret, which is written down nowhere.
     ///
@@ -140,6 +218,43 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_amended_file_keeps_whole_blocks() {
+        let image = Assembled::of_file(Path::new("/store/linux"), 10_000);
+        let amendment = Amendment {
+            keep: 10_000,
+            replace: vec![(100, vec![1; 4]), (200, vec![2; 8])],
+            append: vec![3; 24],
+        };
+        let amended = image.amended(&amendment);
+        assert_eq!(amended.map.length(), 10_024);
+        insta::assert_debug_snapshot!(amended.written_down().unwrap().unwrap());
+        // A second amendment has the first in it.
+        let next = Amendment {
+            keep: 10_024,
+            replace: vec![(100, vec![4; 4]), (200, vec![5; 8])],
+            append: vec![6; 8],
+        };
+        let mut bytes = vec![0; 10_032];
+        bytes[100..104].fill(4);
+        bytes[200..208].fill(5);
+        bytes[10_000..10_024].fill(3);
+        bytes[10_024..].fill(6);
+        let mut found = Vec::new();
+        let fill = |_, _, buffer: &mut [u8]| {
+            buffer.fill(0);
+            Ok::<(), Error>(())
+        };
+        let both = amended.amended(&next);
+        both.map
+            .read(fill, |piece| {
+                found.extend_from_slice(piece);
+                Ok(())
+            })
+            .unwrap();
+        assert!(found == bytes);
+    }
 
     #[test]
     fn what_is_written_down_is_the_same_file() {

@@ -19,6 +19,10 @@ use crate::assembled::{Assembled, Piece};
 use crate::error::Error;
 use crate::plan::Recipe;
 
+mod reader;
+
+pub(crate) use reader::Reader;
+
 /// How much is read and hashed at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 

@@ -2,12 +2,8 @@
 //!
 //! How registers come about, `secure-boot` knows. Here images are read: their digests as
 //! firmware measures them, and the sections of Unified Kernel Images, each once.
-#![expect(clippy::disallowed_methods, reason = "images are files")]
-
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use bootloaders::pe::{self, PeImage};
@@ -18,9 +14,10 @@ use secure_boot::measure::uki::{self, PhasePath, Variant};
 use secure_boot::measure::{Banks, Digests, Hashers, Register};
 use serde::Serialize;
 
+use crate::assembled::Assembled;
+use crate::content::Reader;
 use crate::error::{Error, SigningError};
-use crate::signing::refused;
-use crate::source::read_at_most;
+use crate::signing::{refused, whole_file};
 
 pub mod tree;
 
@@ -114,7 +111,9 @@ pub struct PhaseMeasurement {
 /// # Errors
 /// When the file cannot be read or is no image.
 pub fn authenticode(path: &Path, banks: &Banks) -> Result<Digests, Error> {
-    authenticode_of(&mut open(path)?, path, banks)
+    let image = whole_file(path)?;
+    let mut open = open(&image, path)?;
+    open.authenticode(banks)
 }
 
 /// Predicts what starting an image measures, after those that were started before it.
@@ -126,56 +125,71 @@ pub fn of_image(
     before: &[Digests],
     wanted: &Wanted,
 ) -> Result<ImageMeasurement, Error> {
-    let read = |source| Error::Read {
-        path: path.into(),
-        source,
-    };
-    let mut file = open(path)?;
-    let image = head(path)?;
-    let digests = authenticode_of(&mut file, path, &wanted.banks)?;
-    let started = before.iter().chain([&digests]);
-    let boot = boot::predict(&wanted.banks, started);
-    let mut sections = Sections {
-        image: &image,
-        file: &file,
-        banks: &wanted.banks,
-        digests: BTreeMap::new(),
-    };
-    let mut profiles = Vec::new();
-    if image.sections.iter().any(|section| section.name == LINUX) {
-        check_zeros(&image, path)?;
-        for variant in uki::variants(&sections.names()) {
-            profiles.push(sections.measure(&variant, &wanted.phases).map_err(read)?);
+    let image = whole_file(path)?;
+    let mut open = open(&image, path)?;
+    open.measure(before, wanted)
+}
+
+/// An image that is open to be read, and what messages call it.
+struct Open<'a> {
+    reader: Reader<'a>,
+    name: &'a Path,
+}
+
+fn open<'a>(image: &'a Assembled, name: &'a Path) -> Result<Open<'a>, Error> {
+    let reader = Reader::open(image).map_err(|failure| failure.into_error(name))?;
+    Ok(Open { reader, name })
+}
+
+impl Open<'_> {
+    fn measure(&mut self, before: &[Digests], wanted: &Wanted) -> Result<ImageMeasurement, Error> {
+        let image = self.head()?;
+        let digests = self.authenticode(&wanted.banks)?;
+        let started = before.iter().chain([&digests]);
+        let boot = boot::predict(&wanted.banks, started);
+        let mut sections = Sections {
+            image: &image,
+            reader: &self.reader,
+            banks: &wanted.banks,
+            digests: BTreeMap::new(),
+        };
+        let mut profiles = Vec::new();
+        if image.sections.iter().any(|section| section.name == LINUX) {
+            check_zeros(&image, self.name)?;
+            for variant in uki::variants(&sections.names()) {
+                let measured = sections.measure(&variant, &wanted.phases);
+                profiles.push(measured.map_err(|source| self.unreadable(source))?);
+            }
         }
+        Ok(ImageMeasurement {
+            authenticode: digests.to_hex(),
+            boot: boot.values().to_hex(),
+            profiles,
+        })
     }
-    Ok(ImageMeasurement {
-        authenticode: digests.to_hex(),
-        boot: boot.values().to_hex(),
-        profiles,
-    })
-}
 
-fn head(path: &Path) -> Result<PeImage, Error> {
-    let head = read_at_most(path, pe::HEAD as u64).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })?;
-    PeImage::parse(&head).map_err(|error| {
-        let (path, reason) = (path.into(), error.to_string());
-        SigningError::Unmeasured { path, reason }.into()
-    })
-}
+    fn head(&mut self) -> Result<PeImage, Error> {
+        let mut head = Vec::new();
+        let start = self.reader.rewind();
+        let mut reader = (&mut self.reader).take(pe::HEAD as u64);
+        let read = start.and_then(|()| reader.read_to_end(&mut head));
+        read.map_err(|source| self.unreadable(source))?;
+        PeImage::parse(&head).map_err(|error| {
+            let (path, reason) = (self.name.into(), error.to_string());
+            SigningError::Unmeasured { path, reason }.into()
+        })
+    }
 
-fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })
-}
+    fn authenticode(&mut self, banks: &Banks) -> Result<Digests, Error> {
+        let image = Image::read(&mut self.reader).map_err(refused(self.name))?;
+        let digests = image.digests(&mut self.reader, banks);
+        digests.map_err(refused(self.name))
+    }
 
-fn authenticode_of(file: &mut File, path: &Path, banks: &Banks) -> Result<Digests, Error> {
-    let image = Image::read(file).map_err(refused(path))?;
-    image.digests(file, banks).map_err(refused(path))
+    fn unreadable(&self, source: io::Error) -> Error {
+        let path = self.name.into();
+        Error::Read { path, source }
+    }
 }
 
 /// Refuses images that are mostly not there: a small file may ask for gigabytes.
@@ -206,7 +220,7 @@ pub(crate) fn register<E>(
 /// The sections of an image, and their digests as they become known.
 struct Sections<'a> {
     image: &'a PeImage,
-    file: &'a File,
+    reader: &'a Reader<'a>,
     banks: &'a Banks,
     digests: BTreeMap<usize, Digests>,
 }
@@ -250,7 +264,7 @@ impl<'a> Sections<'a> {
     fn id(&self, index: usize) -> io::Result<Option<String>> {
         let section = &self.image.sections[index];
         let mut text = vec![0; section.size.min(LONGEST_PROFILE) as usize];
-        self.file
+        self.reader
             .read_exact_at(&mut text, u64::from(section.offset))?;
         let text = String::from_utf8_lossy(&text);
         let id = text.lines().find_map(|line| line.strip_prefix("ID="));
@@ -269,7 +283,7 @@ impl<'a> Sections<'a> {
             let left = usize::try_from(end - offset).unwrap_or(CHUNK).min(CHUNK);
             let piece = &mut buffer[..left];
             let at = u64::from(section.offset) + offset;
-            self.file.read_exact_at(piece, at)?;
+            self.reader.read_exact_at(piece, at)?;
             hashers.update(piece);
             offset += left as u64;
         }

@@ -5,19 +5,18 @@
 //! appears under its name in one step.
 #![expect(clippy::disallowed_methods, reason = "signing reads and writes files")]
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use secure_boot::Amendment;
 use secure_boot::authenticode::{Image, Measured};
 use secure_boot::certificate::Certificate;
 use secure_boot::key::PrivateKey;
 use secure_boot::sign::ToBeSigned;
 use secure_boot::verify;
 
+use crate::assembled::Assembled;
+use crate::content::{self, Failure, Reader};
 use crate::error::{Error, SigningError};
 use crate::publish::{put, set_mode, stage, write_error};
 
@@ -123,8 +122,9 @@ fn run(command: &str, input: &[u8]) -> Result<Vec<u8>, Error> {
 /// An image that was opened and read.
 #[derive(Debug)]
 pub struct OpenImage {
-    path: PathBuf,
-    file: File,
+    /// What messages call it.
+    name: PathBuf,
+    image: Assembled,
     /// What signatures need to know of it.
     pub measured: Measured,
 }
@@ -135,16 +135,23 @@ impl OpenImage {
     /// # Errors
     /// When it cannot be read, or is no image that can be signed.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut file = File::open(path).map_err(|source| Error::Read {
-            path: path.into(),
-            source,
-        })?;
-        let measured = Image::read(&mut file)
-            .and_then(|image| image.measure(&mut file))
-            .map_err(refused(path))?;
+        Self::of(whole_file(path)?, path)
+    }
+
+    /// Reads an image that is put together; messages call it by its name.
+    ///
+    /// # Errors
+    /// As [`OpenImage::open`].
+    pub fn of(image: Assembled, name: &Path) -> Result<Self, Error> {
+        let failed = |failure: Failure| failure.into_error(name);
+        let mut reader = Reader::open(&image).map_err(failed)?;
+        let measured = Image::read(&mut reader)
+            .and_then(|layout| layout.measure(&mut reader))
+            .map_err(refused(name))?;
+        reader.check_untouched().map_err(failed)?;
         Ok(Self {
-            path: path.into(),
-            file,
+            name: name.into(),
+            image,
             measured,
         })
     }
@@ -154,46 +161,38 @@ impl OpenImage {
     /// # Errors
     /// When one does not hold.
     pub fn signatures(&self, trusted: &[Certificate]) -> Result<Vec<verify::Signature>, Error> {
-        verify::signatures(&self.measured, trusted).map_err(refused(&self.path))
+        verify::signatures(&self.measured, trusted).map_err(refused(&self.name))
     }
 
-    /// Writes it with more signatures, or none; the result may take its own place.
+    /// The image with more signatures, or none.
     ///
     /// # Errors
-    /// When the result cannot be written, or would be too large.
-    pub fn write_signed(&self, signatures: &[Vec<u8>], to: &Path) -> Result<(), Error> {
-        let amendment = match signatures {
-            [] => None,
-            some => Some(self.measured.attach(some).map_err(refused(&self.path))?),
-        };
-        let staged = stage(to, 0o600)?;
-        self.copy(staged.as_file()).map_err(write_error(to))?;
-        if let Some(amendment) = amendment {
-            amend(staged.as_file(), &amendment).map_err(write_error(to))?;
+    /// When it would be too large.
+    pub fn signed(&self, signatures: &[Vec<u8>]) -> Result<Assembled, Error> {
+        if signatures.is_empty() {
+            return Ok(self.image.clone());
         }
-        set_mode(staged.path(), 0o644)?;
-        staged.as_file().sync_all().map_err(write_error(to))?;
-        put(staged, to)
-    }
-
-    fn copy(&self, to: &File) -> io::Result<()> {
-        if rustix::fs::ioctl_ficlone(to, &self.file).is_ok() {
-            return Ok(());
-        }
-        let mut from = &self.file;
-        io::Seek::rewind(&mut from)?;
-        // More than was measured was written meanwhile.
-        let length = self.measured.image.length();
-        io::copy(&mut from.take(length), &mut &*to).map(|_| ())
+        let amendment = self.measured.attach(signatures);
+        Ok(self.image.amended(&amendment.map_err(refused(&self.name))?))
     }
 }
 
-fn amend(file: &File, amendment: &Amendment) -> io::Result<()> {
-    for (offset, bytes) in &amendment.replace {
-        file.write_all_at(bytes, *offset)?;
-    }
-    file.set_len(amendment.keep)?;
-    file.write_all_at(&amendment.append, amendment.keep)
+/// A file as something that can be put together with more.
+pub(crate) fn whole_file(path: &Path) -> Result<Assembled, Error> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::Read {
+        path: path.into(),
+        source,
+    })?;
+    Ok(Assembled::of_file(path, metadata.len()))
+}
+
+/// Writes a file that is put together; it may take the place of one that it is made of.
+pub(crate) fn write(image: &Assembled, to: &Path) -> Result<(), Error> {
+    let staged = stage(to, 0o600)?;
+    content::write(image, staged.as_file()).map_err(|failure| failure.into_error(to))?;
+    set_mode(staged.path(), 0o644)?;
+    staged.as_file().sync_all().map_err(write_error(to))?;
+    put(staged, to)
 }
 
 /// Signs a file, unless the signer has done so before.
@@ -203,11 +202,11 @@ fn amend(file: &File, amendment: &Amendment) -> io::Result<()> {
 pub fn sign_file(image: &Path, signer: &Signer, to: &Path) -> Result<Outcome, Error> {
     let image = OpenImage::open(image)?;
     if signer.has_signed(&image.measured) {
-        image.write_signed(&[], to)?;
+        write(&image.signed(&[])?, to)?;
         return Ok(Outcome::AlreadySigned);
     }
     let signature = signer.sign(&image.measured.sha256)?;
-    image.write_signed(&[signature], to)?;
+    write(&image.signed(&[signature])?, to)?;
     Ok(Outcome::Signed)
 }
 

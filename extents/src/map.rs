@@ -1,5 +1,6 @@
 //! Sorted lists of extents.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A run of bytes of a file or an image.
@@ -18,6 +19,29 @@ impl Extent {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start + self.length
+    }
+
+    /// What is left of it in a range that it overlaps.
+    fn cut(&self, range: &Range<u64>) -> Self {
+        let (start, end) = (self.start.max(range.start), self.end().min(range.end));
+        let skipped = start - self.start;
+        let content = match &self.content {
+            Content::Bytes(bytes) if end - start < self.length => {
+                let index = |number| usize::try_from(number).unwrap_or(usize::MAX);
+                let bytes = &bytes[index(skipped)..index(end - self.start)];
+                Content::Bytes(bytes.into())
+            }
+            Content::Bytes(bytes) => Content::Bytes(Arc::clone(bytes)),
+            Content::Slice { source, offset } => Content::Slice {
+                source: *source,
+                offset: offset + skipped,
+            },
+        };
+        Self {
+            start,
+            length: end - start,
+            content,
+        }
     }
 }
 
@@ -104,26 +128,24 @@ impl ExtentMap {
     #[must_use]
     pub fn slice(&self, start: u64, length: u64) -> Self {
         let mut slice = Self::hole(length);
-        let end = start.saturating_add(length);
-        let first = self.extents.partition_point(|extent| extent.end() <= start);
-        let within = self.extents[first..].iter();
-        for extent in within.take_while(|extent| extent.start < end) {
-            let (from, to) = (extent.start.max(start), extent.end().min(end));
-            let (skipped, kept) = (from - extent.start, to - from);
-            match &extent.content {
-                Content::Bytes(bytes) if kept == extent.length => {
-                    slice.push_bytes(from - start, bytes.clone());
-                }
-                Content::Bytes(bytes) => {
-                    let bytes = bytes.iter().skip(to_index(skipped)).take(to_index(kept));
-                    slice.push_bytes(from - start, bytes.copied().collect::<Vec<u8>>());
-                }
-                Content::Slice { source, offset } => {
-                    slice.push_slice(from - start, kept, *source, offset + skipped);
-                }
-            }
+        for mut extent in self.within(start..start.saturating_add(length)) {
+            extent.start -= start;
+            slice.push(extent);
         }
         slice
+    }
+
+    /// The extents of a range in order, those at its ends cut to what is inside. They keep
+    /// their places.
+    pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = Extent> {
+        let first = self
+            .extents
+            .partition_point(|extent| extent.end() <= range.start);
+        let inside = self.extents[first..].iter();
+        let end = range.end;
+        inside
+            .take_while(move |extent| extent.start < end)
+            .map(move |extent| extent.cut(&range))
     }
 
     /// Reads the whole from its first byte to its last, piece by piece.
@@ -172,11 +194,6 @@ impl ExtentMap {
         );
         self.extents.push(extent);
     }
-}
-
-/// A count of bytes that are in memory.
-fn to_index(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// How much of a source is read at once, in bytes.
@@ -231,6 +248,38 @@ mod tests {
         outer.append(500, inner);
         assert_eq!(outer.data(), 5);
         assert_eq!(outer.extents()[0].start, 510);
+    }
+
+    #[test]
+    fn a_range_has_what_is_inside() {
+        let mut map = ExtentMap::hole(100);
+        map.push_bytes(10, *b"abcdef");
+        map.push_slice(20, 30, SourceId::new(0), 7);
+        let slice = |start, length, offset| Extent {
+            start,
+            length,
+            content: Content::Slice {
+                source: SourceId::new(0),
+                offset,
+            },
+        };
+        let bytes = |start, bytes: &[u8]| Extent {
+            start,
+            length: bytes.len() as u64,
+            content: Content::Bytes(bytes.into()),
+        };
+        for (range, expected) in [
+            (0..100, vec![bytes(10, b"abcdef"), slice(20, 30, 7)]),
+            (12..25, vec![bytes(12, b"cdef"), slice(20, 5, 7)]),
+            (11..13, vec![bytes(11, b"bc")]),
+            (30..40, vec![slice(30, 10, 17)]),
+            (16..20, vec![]),
+            (50..100, vec![]),
+            (10..10, vec![]),
+        ] {
+            let found: Vec<_> = map.within(range.clone()).collect();
+            assert_eq!(found, expected, "{range:?}");
+        }
     }
 
     #[test]

@@ -40,6 +40,10 @@ const COFF: u64 = 24;
 const CHECKSUM: u64 = 64;
 /// The directory entry of the certificate table.
 const SECURITY: u64 = 4;
+/// Bytes of `CheckSum`, which a signature changes.
+pub const CHECKSUM_LENGTH: u64 = 4;
+/// Bytes of the directory entry of the certificate table, which a signature changes too.
+pub const DIRECTORY_LENGTH: u64 = 8;
 /// Bytes of one section header.
 const SECTION: u64 = 40;
 
@@ -205,7 +209,7 @@ impl Image {
     ///
     /// # Errors
     /// When the header has no room for the directory entry.
-    pub(crate) fn changed_fields(&self) -> Result<(u64, u64), Error> {
+    pub fn changed_fields(&self) -> Result<(u64, u64), Error> {
         match self.directory {
             Some(directory) => Ok((self.checksum, directory)),
             None => Err(refuse(
@@ -220,12 +224,12 @@ impl Image {
     #[must_use]
     pub fn counted(&self) -> Vec<Range<u64>> {
         let (entry, entry_end) = match self.directory {
-            Some(entry) => (entry, entry + 8),
+            Some(entry) => (entry, entry + DIRECTORY_LENGTH),
             None => (self.headers, self.headers),
         };
         let mut ranges = vec![
             0..self.checksum,
-            self.checksum + 4..entry,
+            self.checksum + CHECKSUM_LENGTH..entry,
             entry_end..self.headers,
         ];
         ranges.extend(self.sections.iter().cloned());
@@ -285,7 +289,11 @@ impl Image {
         }
         if !once {
             let end = self.content_end();
-            for range in [0..checksum, checksum + 4..entry, entry + 8..end] {
+            for range in [
+                0..checksum,
+                checksum + CHECKSUM_LENGTH..entry,
+                entry + DIRECTORY_LENGTH..end,
+            ] {
                 read_range(file, range, |offset, bytes| sum.add(offset, bytes))?;
             }
         }

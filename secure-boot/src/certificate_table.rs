@@ -2,7 +2,9 @@
 //!
 //! Specification: UEFI 2.11, 32.5.1; <https://learn.microsoft.com/en-us/windows/win32/debug/pe-format#the-attribute-certificate-table-image-only>
 
-use crate::authenticode::{ALIGNMENT, Measured};
+use std::io::{Read, Seek};
+
+use crate::authenticode::{ALIGNMENT, Image, Measured};
 use crate::error::Error;
 
 /// Bytes of the head of a `WIN_CERTIFICATE`.
@@ -31,6 +33,18 @@ impl Amendment {
         self.keep + self.append.len() as u64
     }
 
+    /// The signatures that it adds, as the DER of PKCS#7.
+    ///
+    /// # Errors
+    /// When what follows is no part of a certificate table.
+    pub fn signatures(&self) -> Result<Vec<&[u8]>, Error> {
+        // The table begins at a multiple, and so does each certificate in it.
+        let padding = self.keep.next_multiple_of(ALIGNMENT) - self.keep;
+        let padding = usize::try_from(padding).unwrap_or(0);
+        let table = self.append.get(padding..).unwrap_or_default();
+        signatures(table, self.length())
+    }
+
     /// The signed image, from the bytes of the image.
     #[must_use]
     pub fn apply(&self, image: &[u8]) -> Vec<u8> {
@@ -47,6 +61,18 @@ impl Amendment {
     }
 }
 
+impl Image {
+    /// Reads the signatures of an image, as the DER of PKCS#7, and nothing of its content.
+    ///
+    /// # Errors
+    /// When the table is damaged or larger than any, or the reader fails.
+    pub fn read_signatures(&self, file: &mut (impl Read + Seek)) -> Result<Vec<Vec<u8>>, Error> {
+        let table = self.read_certificates(file)?;
+        let signatures = signatures(&table, self.length())?;
+        Ok(signatures.into_iter().map(<[u8]>::to_vec).collect())
+    }
+}
+
 impl Measured {
     /// The signatures of the image, as the DER of PKCS#7. Tables may hold other
     /// things, which are passed over as firmware does.
@@ -54,34 +80,7 @@ impl Measured {
     /// # Errors
     /// When the table is damaged.
     pub fn signatures(&self) -> Result<Vec<&[u8]>, Error> {
-        let mut signatures = Vec::new();
-        let mut rest = self.table.as_slice();
-        while !rest.is_empty() {
-            let at = self.image.length() - rest.len() as u64;
-            let refuse = |reason: String| Error::Image {
-                field: "the length of a certificate",
-                offset: at,
-                reason,
-            };
-            let Some((head, body)) = rest.split_at_checked(HEAD) else {
-                return Err(refuse(format!("is cut off: {} bytes are left", rest.len())));
-            };
-            let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-            let size = usize::try_from(length).unwrap_or(usize::MAX);
-            let content = size.checked_sub(HEAD).and_then(|size| body.get(..size));
-            let Some(content) = content else {
-                let left = rest.len();
-                return Err(refuse(format!(
-                    "is {length}, of {left} bytes that are left"
-                )));
-            };
-            if u16::from_le_bytes([head[6], head[7]]) == SIGNED_DATA {
-                signatures.push(content);
-            }
-            let next = size.next_multiple_of(8).min(rest.len());
-            rest = &rest[next..];
-        }
-        Ok(signatures)
+        signatures(&self.table, self.image.length())
     }
 
     /// Adds signatures after those that are there.
@@ -123,6 +122,38 @@ impl Measured {
             append,
         })
     }
+}
+
+/// The signatures of a certificate table that ends at `end`, as the DER of PKCS#7.
+fn signatures(table: &[u8], end: u64) -> Result<Vec<&[u8]>, Error> {
+    let mut signatures = Vec::new();
+    let mut rest = table;
+    while !rest.is_empty() {
+        let at = end - rest.len() as u64;
+        let refuse = |reason: String| Error::Image {
+            field: "the length of a certificate",
+            offset: at,
+            reason,
+        };
+        let Some((head, body)) = rest.split_at_checked(HEAD) else {
+            return Err(refuse(format!("is cut off: {} bytes are left", rest.len())));
+        };
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+        let size = usize::try_from(length).unwrap_or(usize::MAX);
+        let content = size.checked_sub(HEAD).and_then(|size| body.get(..size));
+        let Some(content) = content else {
+            let left = rest.len();
+            return Err(refuse(format!(
+                "is {length}, of {left} bytes that are left"
+            )));
+        };
+        if u16::from_le_bytes([head[6], head[7]]) == SIGNED_DATA {
+            signatures.push(content);
+        }
+        let next = size.next_multiple_of(8).min(rest.len());
+        rest = &rest[next..];
+    }
+    Ok(signatures)
 }
 
 /// One `WIN_CERTIFICATE`, filled up to a multiple of eight bytes. Its length counts

@@ -122,6 +122,21 @@ impl SignedData {
         }
     }
 
+    /// Whether it names the owner of the first of these certificates as its signer, and
+    /// comes with all of them and no other.
+    pub(crate) fn is_by(&self, certificates: &[Certificate]) -> bool {
+        let names = |certificate: &Certificate| {
+            certificate.issuer == self.signer.issuer && certificate.serial == self.signer.serial
+        };
+        let comes_with = |certificate| self.certificates.contains(certificate);
+        certificates.first().is_some_and(names)
+            && certificates.iter().all(comes_with)
+            && self
+                .certificates
+                .iter()
+                .all(|own| certificates.contains(own))
+    }
+
     /// Whose signature it is, when it holds for this content.
     ///
     /// # Errors

@@ -49,6 +49,19 @@ pub fn is_signed_by(image: &Measured, certificate: &Certificate) -> bool {
         .is_ok_and(|signatures| signatures.into_iter().any(leads))
 }
 
+/// Whether a signature says that the owner of the first of these certificates made it,
+/// and comes with all of them and no other. Whether it holds is another question.
+#[must_use]
+pub fn is_by(pkcs7: &[u8], certificates: &[Certificate]) -> bool {
+    SignedData::parse(pkcs7).is_ok_and(|data| data.is_by(certificates))
+}
+
+/// Whether a signature is of this image and holds, whoever made it.
+#[must_use]
+pub fn holds(pkcs7: &[u8], image: &Measured) -> bool {
+    check(pkcs7, image, &[]).is_ok()
+}
+
 fn check(pkcs7: &[u8], image: &Measured, trusted: &[Certificate]) -> Result<Signature, Error> {
     let data = SignedData::parse(pkcs7)?;
     let Some(content) = data.content() else {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use secure_boot::measure::Digests;
 use serde::Serialize;
-use tree_manifest::{Entry, Kind, Manifest, Source, check};
+use tree_manifest::{Entry, Kind, Manifest, check};
 
-use super::{ImageMeasurement, Wanted, authenticode, head, of_image};
+use super::{ImageMeasurement, Wanted, open};
+use crate::assembled::Assembled;
 use crate::error::{Error, SigningError};
 use crate::publish::{MANIFEST, MEASUREMENTS, put, set_mode, stage, write_error};
 
@@ -69,7 +70,9 @@ struct Place {
     tree: String,
     path: String,
     is_loader: bool,
-    file: PathBuf,
+    /// What messages call it.
+    name: PathBuf,
+    image: Assembled,
 }
 
 /// The images: the files that may have a signature.
@@ -84,16 +87,16 @@ fn images(manifest: &Manifest, output: &Path) -> Vec<Place> {
             let Some(why) = why.filter(|why| why.signature.is_some()) else {
                 continue;
             };
-            let place = match &file.source {
-                Source::Beside(beside) => beside.on(output),
-                Source::Absolute(absolute) => PathBuf::from(absolute),
-                Source::Text(_) | Source::Pieces(_) | Source::Nowhere => continue,
+            let Some(image) = Assembled::of_source(file, output) else {
+                continue;
             };
+            let place = (role.clone(), path.clone());
             images.push(Place {
+                name: image.name(&place),
                 tree: role.to_string(),
                 path: path.to_string(),
                 is_loader: why.kind == Kind::Loader,
-                file: place,
+                image,
             });
         }
     }
@@ -104,18 +107,20 @@ fn measure(images: &[Place], wanted: &Wanted) -> Result<TreeMeasurements, Error>
     // By machine type; a loader has two places.
     let mut loaders: BTreeMap<u16, Digests> = BTreeMap::new();
     for loader in images.iter().filter(|image| image.is_loader) {
-        let digests = authenticode(&loader.file, &wanted.banks)?;
-        loaders.insert(head(&loader.file)?.machine, digests);
+        let mut open = open(&loader.image, &loader.name)?;
+        let machine = open.head()?.machine;
+        loaders.insert(machine, open.authenticode(&wanted.banks)?);
     }
     let predict = |image: &Place| {
-        let machine = head(&image.file)?.machine;
+        let mut open = open(&image.image, &image.name)?;
+        let machine = open.head()?.machine;
         let loader = loaders.get(&machine).filter(|_| !image.is_loader);
         let before = loader.map_or(&[][..], std::slice::from_ref);
         Ok(TreeImage {
             tree: image.tree.clone(),
             path: image.path.clone(),
             through_loader: loader.is_some(),
-            measurement: of_image(&image.file, before, wanted)?,
+            measurement: open.measure(before, wanted)?,
         })
     };
     Ok(TreeMeasurements {

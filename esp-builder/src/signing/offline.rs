@@ -16,9 +16,12 @@ use secure_boot::sign::ToBeSigned;
 use serde::Serialize;
 use tree_manifest::{Entry, Manifest, Role, Sha256, SignatureState, Source, TreePath, check};
 
+use crate::assembled::Assembled;
+use crate::content;
 use crate::error::{Error, SigningError};
+use crate::live::changes::Place;
 use crate::publish::{MANIFEST, put, stage, write_error};
-use crate::signing::{OpenImage, read, refused};
+use crate::signing::{OpenImage, read, refused, whole_file, write as write_image};
 
 /// The document that says what must be signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,34 +77,61 @@ impl Output {
         })
     }
 
-    /// The images without a signature, and their digests.
-    fn unsigned(&self) -> Vec<(Role, TreePath, PathBuf, Sha256)> {
-        let trees = self.manifest.trees.iter();
-        let entries = trees.flat_map(|(role, tree)| tree.iter().map(move |it| (role, it)));
-        entries
-            .filter_map(|(role, (path, entry))| {
-                let Entry::File(file) = entry else {
-                    return None;
+    /// The images without a signature.
+    fn unsigned(&self) -> Result<Vec<Unsigned>, Error> {
+        let mut images = Vec::new();
+        for (role, tree) in &self.manifest.trees {
+            for (path, entry) in tree {
+                let Entry::File(file) = entry else { continue };
+                let state = file.provenance.as_ref().and_then(|why| why.signature);
+                if matches!(state, None | Some(SignatureState::Signed)) {
+                    continue;
+                }
+                let is_beside = matches!(file.source, Source::Beside(_));
+                let image = if is_beside {
+                    // A run that was interrupted may have made it longer.
+                    Some(whole_file(&beside(&self.directory, role, path))?)
+                } else {
+                    Assembled::of_source(file, &self.directory)
                 };
-                let state = file.provenance.as_ref()?.signature?;
-                let place = match &file.source {
-                    Source::Beside(beside) => beside.on(&self.directory),
-                    Source::Absolute(absolute) => PathBuf::from(absolute),
-                    Source::Text(_) | Source::Pieces(_) | Source::Nowhere => return None,
-                };
-                let unsigned = state != SignatureState::Signed;
-                unsigned.then(|| (role.clone(), path.clone(), place, file.sha256))
-            })
-            .collect()
+                images.extend(image.map(|image| Unsigned {
+                    place: (role.clone(), path.clone()),
+                    image,
+                    is_beside,
+                    sha256: file.sha256,
+                }));
+            }
+        }
+        Ok(images)
     }
 
     /// Notes what became of an image.
-    fn note(&mut self, role: &Role, path: &TreePath, state: SignatureState) {
+    fn note(&mut self, (role, path): &Place, state: SignatureState) {
         if let Some(Entry::File(file)) = self.manifest.tree_mut(role.clone()).get_mut(path)
             && let Some(provenance) = &mut file.provenance
         {
             provenance.signature = Some(state);
         }
+    }
+
+    /// Puts a signed image where the one without a signature was: a file beside the
+    /// manifest is written anew, of others the manifest says how they are put together.
+    fn put(&mut self, unsigned: &Unsigned, image: &Assembled) -> Result<(), Error> {
+        let (role, path) = &unsigned.place;
+        let sha256 = digest(image, &unsigned.name())?;
+        let source = if unsigned.is_beside {
+            write_image(image, &beside(&self.directory, role, path))?;
+            None
+        } else {
+            image.written_down()?.map(Source::Pieces)
+        };
+        if let Some(Entry::File(file)) = self.manifest.tree_mut(role.clone()).get_mut(path) {
+            (file.size, file.sha256) = (image.map.length(), sha256);
+            file.source = source.unwrap_or_else(|| file.source.clone());
+        }
+        self.note(&unsigned.place, SignatureState::Signed);
+        // After each one: a run that is interrupted leaves a manifest that is right.
+        self.save()
     }
 
     /// Writes the manifest anew, as old as it was: what changed since it was first
@@ -121,6 +151,37 @@ impl Output {
     }
 }
 
+/// An image that waits for a signature.
+struct Unsigned {
+    place: Place,
+    image: Assembled,
+    /// Whether it is a file beside the manifest.
+    is_beside: bool,
+    sha256: Sha256,
+}
+
+impl Unsigned {
+    fn name(&self) -> PathBuf {
+        self.image.name(&self.place)
+    }
+
+    fn open(&self) -> Result<OpenImage, Error> {
+        OpenImage::of(self.image.clone(), &self.name())
+    }
+
+    /// Refuses to have signed what is not what was built.
+    fn check_content(&self) -> Result<(), Error> {
+        let path = self.name();
+        if digest(&self.image, &path)? == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::Changed {
+            path,
+            reason: "the manifest states another digest".to_owned(),
+        })
+    }
+}
+
 /// Says what must be signed of an output, and notes that it is asked for. With a
 /// directory, writes `TREE/PATH.tbs` (for RSA keys) and `TREE/PATH.content` (for CMS
 /// tools) into it.
@@ -130,16 +191,17 @@ impl Output {
 pub fn digests(output: &Path, to: Option<&Path>) -> Result<Digests, Error> {
     let mut output = Output::load(output)?;
     let mut images = Vec::new();
-    for (role, path, place, sha256) in output.unsigned() {
-        check_content(&place, sha256)?;
-        let image = OpenImage::open(&place)?;
+    for unsigned in output.unsigned()? {
+        unsigned.check_content()?;
+        let image = unsigned.open()?;
         let to_be_signed = ToBeSigned::of(&image.measured.sha256);
+        let (role, path) = &unsigned.place;
         if let Some(directory) = to {
-            let base = beside(directory, &role, &path);
+            let base = beside(directory, role, path);
             write(&with_ending(&base, "tbs"), to_be_signed.attributes())?;
             write(&with_ending(&base, "content"), to_be_signed.content())?;
         }
-        output.note(&role, &path, SignatureState::Pending);
+        output.note(&unsigned.place, SignatureState::Pending);
         images.push(ImageDigest {
             tree: role.to_string(),
             path: path.to_string(),
@@ -168,16 +230,15 @@ pub fn attach(
     signatures: &Path,
     certificates: &[Certificate],
 ) -> Result<Attached, Error> {
-    let directory = output;
-    let mut output = Output::load(directory)?;
+    let mut output = Output::load(output)?;
     let (mut ready, mut attached) = (Vec::new(), Attached::default());
-    for (role, path, place, _) in output.unsigned() {
-        let base = beside(signatures, &role, &path);
-        let Some((from, signature)) = find(&base)? else {
-            attached.pending.push((role, path));
+    for unsigned in output.unsigned()? {
+        let (role, path) = &unsigned.place;
+        let Some((from, signature)) = find(&beside(signatures, role, path))? else {
+            attached.pending.push(unsigned.place);
             continue;
         };
-        let image = OpenImage::open(&place)?;
+        let image = unsigned.open()?;
         let to_be_signed = ToBeSigned::of(&image.measured.sha256);
         let pkcs7 = if from.extension().is_some_and(|ending| ending == "sig") {
             to_be_signed.join(&signature, certificates)
@@ -185,63 +246,41 @@ pub fn attach(
             to_be_signed.complete(&signature, certificates)
         };
         let pkcs7 = pkcs7.map_err(refused(&from))?;
-        ready.push((role, path, image, pkcs7, from));
+        ready.push((unsigned, image, pkcs7, from));
     }
     if ready.is_empty() {
         return Err(SigningError::NoSignatures(signatures.into()).into());
     }
-    for (role, path, image, pkcs7, from) in ready {
-        let beside = format!("{role}/{path}");
-        let target = directory.join(&beside);
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).map_err(write_error(folder))?;
-        }
+    for (unsigned, image, pkcs7, from) in ready {
         // It is there when an earlier run was interrupted.
         let is_there = |there: &[u8]| there.starts_with(&pkcs7);
-        let there = image.measured.signatures().map_err(refused(&target))?;
-        if there.into_iter().any(is_there) {
-            image.write_signed(&[], &target)?;
+        let there = image.measured.signatures();
+        let there = there.map_err(refused(&unsigned.name()))?;
+        let signed = if there.into_iter().any(is_there) {
+            image.signed(&[])?
         } else {
-            image.write_signed(&[pkcs7], &target)?;
-        }
-        recheck(&target, certificates, &from)?;
-        let (sha256, size) = content(&target)?;
-        if let Some(Entry::File(file)) = output.manifest.tree_mut(role.clone()).get_mut(&path) {
-            (file.size, file.sha256) = (size, sha256);
-            if let Ok(place) = TreePath::new(beside) {
-                file.source = Source::Beside(place);
-            }
-        }
-        output.note(&role, &path, SignatureState::Signed);
-        // After each one: a run that is interrupted leaves a manifest that is right.
-        output.save()?;
-        attached.signed.push((role, path));
+            image.signed(&[pkcs7])?
+        };
+        recheck(&signed, &unsigned, certificates, &from)?;
+        output.put(&unsigned, &signed)?;
+        attached.signed.push(unsigned.place);
     }
     Ok(attached)
 }
 
-/// Refuses to have signed what is not what was built.
-fn check_content(path: &Path, expected: Sha256) -> Result<(), Error> {
-    if content(path)?.0 == expected {
-        return Ok(());
-    }
-    Err(Error::Changed {
-        path: path.into(),
-        reason: "the manifest states another digest".to_owned(),
-    })
-}
-
-fn content(path: &Path) -> Result<(Sha256, u64), Error> {
-    let read = fs::File::open(path).and_then(Sha256::of_reader);
-    read.map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })
+/// The digest of a file that is put together.
+fn digest(image: &Assembled, name: &Path) -> Result<Sha256, Error> {
+    content::digest(image, &|_| {}).map_err(|failure| failure.into_error(name))
 }
 
 /// Reads the signed image again, as firmware will.
-fn recheck(path: &Path, certificates: &[Certificate], from: &Path) -> Result<(), Error> {
-    let found = OpenImage::open(path)?.signatures(certificates)?;
+fn recheck(
+    signed: &Assembled,
+    unsigned: &Unsigned,
+    certificates: &[Certificate],
+    from: &Path,
+) -> Result<(), Error> {
+    let found = OpenImage::of(signed.clone(), &unsigned.name())?.signatures(certificates)?;
     let leads = found.iter().any(|signature| signature.trusted.is_some());
     if certificates.is_empty() || leads {
         return Ok(());

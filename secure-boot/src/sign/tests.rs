@@ -1,4 +1,5 @@
 use super::*;
+use crate::Amendment;
 use crate::testkit::{ALICE, MALLORY, Owner, image, measure};
 use crate::verify;
 
@@ -40,6 +41,33 @@ fn signing_twice_adds_a_signature_and_leaves_the_digest() {
     let found = verify::signatures(&measured, &trusted).unwrap();
     let leads: Vec<_> = found.iter().map(|it| it.trusted.is_some()).collect();
     assert_eq!(leads, [true, false]);
+}
+
+#[test]
+fn what_is_appended_is_a_signature_by_its_signer_alone() {
+    let bytes = image();
+    let measured = measure(&bytes).unwrap();
+    let [alice, mallory] = [&ALICE, &MALLORY].map(|owner| owner.certificate.clone());
+    let to_be_signed = ToBeSigned::of(&measured.sha256);
+    let both = [alice.clone(), mallory.clone()];
+    for chain in [&both[..1], &both] {
+        let signature = to_be_signed.sign(&ALICE.key, chain).unwrap();
+        let amendment = measured.attach(&[signature]).unwrap();
+        let [found] = amendment.signatures().unwrap()[..] else {
+            panic!("one signature was attached");
+        };
+        let other = measure(&bytes[..bytes.len() - 1]).unwrap();
+        assert!(verify::holds(found, &measured) && !verify::holds(found, &other));
+        for certificates in [&both[..1], &both, &[mallory.clone(), alice.clone()], &[]] {
+            let is_by = verify::is_by(found, certificates);
+            assert_eq!(is_by, certificates == chain, "{certificates:?}");
+        }
+    }
+    let cut = Amendment {
+        append: vec![1; 12],
+        ..measured.attach(&[]).unwrap()
+    };
+    assert!(cut.signatures().is_err());
 }
 
 #[test]
