@@ -274,6 +274,17 @@ pub fn state(
         tree.insert(path.clone(), Entry::File(noted.file()?));
     }
     let mut intent = outcome.clone();
+    for change in changes {
+        // Until it is replaced it is something else, perhaps of the same length: nothing
+        // may vouch for it by its source.
+        if change.action == Action::Replace
+            && let (role, path) = &change.place
+            && let Some(Entry::File(file)) = intent.tree_mut(role.clone()).get_mut(path)
+            && !matches!(file.source, Source::Text(_))
+        {
+            file.source = Source::Nowhere;
+        }
+    }
     for (role, tree) in &known.state.trees {
         for (path, entry) in tree {
             let there = intent.tree_mut(role.clone()).entry(path.clone());

@@ -9,6 +9,7 @@ use std::path::Path;
 use bootloaders::bls::Type1Entry;
 use bootloaders::systemd_boot::{is_entry_path, without_profile};
 use extents::ExtentMap;
+use secure_boot::Amendment;
 use serde_json::json;
 use tree_manifest::{Kind, Provenance, Role, Sha256, Source, TreePath, fat};
 
@@ -306,6 +307,41 @@ fn even_replacing_everything_survives() {
     let kit = kit();
     assert_survives(&kit, &[1, 2], &[4, 5], Order::WriteFirst);
     assert_survives(&kit, &[1, 2], &[4, 5], Order::CollectFirst);
+}
+
+/// A plan whose images have something at their end, as a signature is.
+fn plan_with_ends(kit: &Kit, end: u8) -> TreePlan {
+    let mut plan = plan_of(kit, &[1, 2, 3]);
+    for file in plan.trees.values_mut().flat_map(BTreeMap::values_mut) {
+        if let Recipe::Copy { from, size } = &file.recipe
+            && file.provenance.signature.is_some()
+        {
+            let amendment = Amendment {
+                keep: *size,
+                replace: vec![(0x98, vec![end; 4]), (0xe8, vec![end; 8])],
+                append: vec![end; 2000],
+            };
+            let image = Assembled::of_file(from, *size).amended(&amendment);
+            file.recipe = Recipe::Assembled(image);
+        }
+    }
+    plan
+}
+
+/// A signature that comes, goes or is another changes files under their names.
+#[test]
+fn new_signatures_survive_a_power_cut_at_every_write() {
+    let kit = kit();
+    let plans = [
+        plan_of(&kit, &[1, 2, 3]),
+        plan_with_ends(&kit, 1),
+        plan_with_ends(&kit, 2),
+    ];
+    for (old, new) in [(0, 1), (1, 2), (2, 0)] {
+        for order in [Order::WriteFirst, Order::CollectFirst] {
+            assert_survives_between(&kit, &plans[old], &plans[new], order);
+        }
+    }
 }
 
 /// What a disk does with writes that nothing has waited for: any of them may have
