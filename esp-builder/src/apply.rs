@@ -8,14 +8,13 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use tree_manifest::{Entry, Manifest, Role, Sha256, Source, TreePath};
 
 use crate::assembled::absolute;
 use crate::content;
 use crate::error::Error;
+use crate::parallel;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 use crate::publish::{MANIFEST, Staging, set_mode, write_error};
 
@@ -56,7 +55,7 @@ pub fn apply(
     let staging = Staging::beside(out)?;
     let jobs = jobs(plan, staging.path(), content)?;
     make_directories(plan, &jobs, staging.path())?;
-    let digests = run(&jobs, progress)?;
+    let digests = parallel::map(&jobs, |job| job.run(progress))?;
     let mut manifest = Manifest {
         architectures: plan.architectures.clone(),
         ..Manifest::default()
@@ -156,40 +155,6 @@ fn make_directories(plan: &TreePlan, jobs: &[Job<'_>], staging: &Path) -> Result
 fn make_directory(path: &Path) -> Result<(), Error> {
     fs::create_dir(path).map_err(write_error(path))?;
     set_mode(path, 0o755)
-}
-
-/// Does every job and returns the digests in the jobs' order.
-///
-/// Jobs are taken in order and every one that was taken is finished, so that of
-/// several errors the first in order is the one reported, on any machine.
-fn run(jobs: &[Job<'_>], progress: Progress<'_>) -> Result<Vec<Sha256>, Error> {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let work = || {
-        let mut done = Vec::new();
-        while !failed.load(Ordering::Relaxed) {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(index) else { break };
-            let result = job.run(progress);
-            failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            done.push((index, result));
-        }
-        done
-    };
-    let mut results = thread::scope(|scope| {
-        let count = processors.min(jobs.len());
-        let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        let mut results = Vec::with_capacity(jobs.len());
-        for worker in workers {
-            match worker.join() {
-                Ok(done) => results.extend(done),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    });
-    results.sort_unstable_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 impl Job<'_> {

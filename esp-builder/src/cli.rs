@@ -33,6 +33,8 @@ Examples:
   esp-builder --kernel bzImage --initrd initrd --cmdline root=/dev/vda2 out/
   esp-builder plan --esp /boot
   esp-builder install --esp /boot /run/current-system
+  esp-builder --profile /nix/var/nix/profiles/system --secure-boot-key db.key \\
+    --secure-boot-certificate db.pem out/
   esp-builder uki --kernel bzImage --initrd initrd --cmdline quiet -o linux.efi
 
 The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
@@ -287,6 +289,23 @@ pub(crate) struct Flags {
     /// [default: auto]
     #[arg(long, value_name = "NAME", help_heading = "Extras")]
     enroll_name: Option<String>,
+
+    /// Sign every EFI program with this private RSA key, which nobody else may read
+    #[arg(long, value_name = "FILE", help_heading = "Secure Boot")]
+    pub(crate) secure_boot_key: Option<PathBuf>,
+    /// The key's certificate, and after it those that lead to one that firmware knows;
+    /// repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Secure Boot")]
+    pub(crate) secure_boot_certificate: Vec<PathBuf>,
+    /// A shell command that reads bytes and prints their RSA signature, in place of a
+    /// key
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        help_heading = "Secure Boot",
+        conflicts_with = "secure_boot_key"
+    )]
+    pub(crate) sign_command: Option<String>,
 
     /// Put kernels, initrds and entries into a tree of their own
     #[arg(long, help_heading = "Output")]

@@ -16,6 +16,8 @@ use install::Goal;
 
 mod firmware;
 mod install;
+mod loaders;
+mod signing;
 mod upkeep;
 
 /// What was asked for does not fit, or is not as it should be.

@@ -23,6 +23,7 @@ pub mod images;
 pub mod live;
 pub mod loader;
 pub mod measurement;
+mod parallel;
 pub mod plan;
 pub mod profile;
 mod publish;

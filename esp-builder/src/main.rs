@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use esp_builder::apply::{self, Content};
 use esp_builder::measurement::{self, Wanted};
+use esp_builder::signing::{self, earlier::Earlier};
 use esp_builder::uki::Parts;
 use tree_manifest::ByteSize;
 
@@ -63,13 +64,17 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     } else {
         Content::Copied
     };
+    let signer = notary::signer(&flags)?;
     let settings = flags.resolve()?;
     let out = cli.out.as_deref();
     if let Some(out) = out {
         apply::check_output(out)?;
     }
-    let planned = esp_builder::plan(&settings)?;
+    let mut planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
+    if let Some(signer) = &signer {
+        signing::tree::sign(&mut planned.plan, signer, &Earlier::default())?;
+    }
     if let (Some(out), false) = (out, dry_run) {
         let total = planned
             .plan

@@ -14,6 +14,7 @@ use secure_boot::certificate::Certificate;
 use secure_boot::variable::Variable;
 use serde_json::json;
 
+use crate::cli::Flags;
 use crate::cli::measure::PolicyArgs;
 use crate::cli::signing::{KeysArgs, KeysCommand, SignArgs, SigningCommand};
 use crate::failure::Failure;
@@ -69,10 +70,13 @@ fn generate(args: &KeysArgs) -> Result<(), Failure> {
 }
 
 fn sign(args: &SignArgs) -> Result<(), Failure> {
-    let method = match (&args.key, &args.sign_command) {
-        (Some(key), _) => Method::Key(Box::new(key_file::load(key, &args.store_dir)?)),
-        (None, Some(command)) => Method::Command(command.clone()),
-        (None, None) => return Err(Failure::Usage("--key or --sign-command".to_owned())),
+    let method = method(
+        args.key.as_deref(),
+        args.sign_command.as_deref(),
+        &args.store_dir,
+    )?;
+    let Some(method) = method else {
+        return Err(Failure::Usage("--key or --sign-command".to_owned()));
     };
     let signer = Signer {
         method,
@@ -87,6 +91,38 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
         Outcome::Signed => format!("signed {output}\n"),
         Outcome::AlreadySigned => format!("{output} carried this signature already\n"),
     })
+}
+
+/// What makes signatures: a key, which no store may hold, or a command.
+fn method(
+    key: Option<&Path>,
+    command: Option<&str>,
+    store_dir: &Path,
+) -> Result<Option<Method>, Failure> {
+    Ok(match (key, command) {
+        (Some(key), _) => Some(Method::Key(Box::new(key_file::load(key, store_dir)?))),
+        (None, Some(command)) => Some(Method::Command(command.to_owned())),
+        (None, None) => None,
+    })
+}
+
+/// Who signs whatever firmware starts, if anybody does.
+pub(crate) fn signer(flags: &Flags) -> Result<Option<Signer>, Failure> {
+    let (key, command) = (&flags.secure_boot_key, &flags.sign_command);
+    let method = method(key.as_deref(), command.as_deref(), &flags.store_on_host())?;
+    let certificates = load_all(&flags.secure_boot_certificate)?;
+    let missing = |what: &str| Err(Failure::Usage(what.to_owned()));
+    match method {
+        None if certificates.is_empty() => Ok(None),
+        None => missing("--secure-boot-certificate needs --secure-boot-key or --sign-command"),
+        Some(_) if certificates.is_empty() => {
+            missing("--secure-boot-key and --sign-command need --secure-boot-certificate")
+        }
+        Some(method) => Ok(Some(Signer {
+            method,
+            certificates,
+        })),
+    }
 }
 
 fn signatures(image: &Path, certificates: &[PathBuf], json: bool) -> Result<ExitCode, Failure> {

@@ -20,9 +20,11 @@ use crate::content::{self, Failure, Reader};
 use crate::error::{Error, SigningError};
 use crate::publish::{put, set_mode, stage, write_error};
 
+pub mod earlier;
 pub mod key_file;
 pub mod keyring;
 pub mod offline;
+pub mod tree;
 
 /// The longest signature that a command may print, in bytes: that of a key of 8192
 /// bits.

@@ -7,7 +7,7 @@ use crate::kit::Kit;
 use crate::system::made_up_document;
 
 /// A kit whose system profile has so many generations, each with its own kernel.
-fn with_profile(count: u32) -> Kit {
+pub fn with_profile(count: u32) -> Kit {
     let kit = Kit::with_made_up_system();
     add_generations(&kit, count, 40_000);
     kit.write("esp/EFI/Microsoft/Boot/bootmgfw.efi", "windows");
@@ -15,7 +15,7 @@ fn with_profile(count: u32) -> Kit {
 }
 
 /// Gives a kit's system profile so many generations, each with a kernel of this size.
-fn add_generations(kit: &Kit, count: u32, size: usize) {
+pub fn add_generations(kit: &Kit, count: u32, size: usize) {
     let kernel = TinyPe::new(Machine::X86_64, size).section(".linux", b"x".to_vec());
     let kernel = kernel.bytes();
     for number in 1..=count {
@@ -37,7 +37,7 @@ fn add_generations(kit: &Kit, count: u32, size: usize) {
 const PROFILES: &str = "nix/var/nix/profiles";
 
 /// Runs a command on the kit's ESP.
-fn live(kit: &Kit, command: &str) -> Peer {
+pub fn live(kit: &Kit, command: &str) -> Peer {
     let peer = kit
         .esp_builder()
         .args([command, "--esp", "esp", "--no-mount-check"]);
@@ -49,7 +49,7 @@ fn live(kit: &Kit, command: &str) -> Peer {
     }
 }
 
-fn toplevel(number: u32) -> String {
+pub fn toplevel(number: u32) -> String {
     format!("/nix/store/{number:032}-nixos")
 }
 

@@ -73,6 +73,9 @@ mod in_use;
 /// Keys and signatures, judged by sbsigntool, openssl, efitools and the firmware.
 mod signing;
 
+/// Whole trees and partitions whose every program is signed.
+mod signed_trees;
+
 /// `esp-builder uki`: images and addons beside those of ukify, and booted.
 mod ukis;
 

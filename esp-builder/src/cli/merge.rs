@@ -6,35 +6,18 @@ use super::Flags;
 
 impl Flags {
     /// These flags, and those of a file where these are silent.
-    pub(crate) fn or(self, file: Self) -> Self {
-        // What to boot and what starts by itself: the command line replaces the
-        // file's choice, however either is made.
-        let own_input = self.names_generations() || self.kernel.is_some();
-        let own_default = self.default.is_some() || self.toplevel.is_some();
-        let input = if own_input {
-            Self::default()
-        } else {
-            file.clone()
-        };
-        let (default, toplevel) = if own_default {
-            (None, None)
-        } else {
-            (file.default, file.toplevel)
-        };
+    pub(crate) fn or(self, mut file: Self) -> Self {
+        file.give_way_to(&self);
         Self {
-            bootspec: if own_input {
-                self.bootspec
-            } else {
-                input.bootspec
-            },
-            generations: self.generations.or(input.generations),
-            profile: if_any(self.profile, input.profile),
+            bootspec: if_any(self.bootspec, file.bootspec),
+            generations: self.generations.or(file.generations),
+            profile: if_any(self.profile, file.profile),
             limit: self.limit.or(file.limit),
-            kernel: self.kernel.or(input.kernel),
-            initrd: if_any(self.initrd, input.initrd),
-            cmdline: self.cmdline.or(input.cmdline),
-            title: self.title.or(input.title),
-            arch: self.arch.or(input.arch),
+            kernel: self.kernel.or(file.kernel),
+            initrd: if_any(self.initrd, file.initrd),
+            cmdline: self.cmdline.or(file.cmdline),
+            title: self.title.or(file.title),
+            arch: self.arch.or(file.arch),
             root: self.root.or(file.root),
             store_dir: self.store_dir.or(file.store_dir),
             bootloader: self.bootloader.or(file.bootloader),
@@ -48,8 +31,8 @@ impl Flags {
             tries: self.tries.or(file.tries),
             no_editor: self.no_editor || file.no_editor,
             console_mode: self.console_mode.or(file.console_mode),
-            default: self.default.or(default),
-            toplevel: self.toplevel.or(toplevel),
+            default: self.default.or(file.default),
+            toplevel: self.toplevel.or(file.toplevel),
             machine_id: self.machine_id.or(file.machine_id),
             distro_name: self.distro_name.or(file.distro_name),
             date: self.date.or(file.date),
@@ -60,13 +43,43 @@ impl Flags {
             edk2_shell: self.edk2_shell.or(file.edk2_shell),
             windows: if_any(self.windows, file.windows),
             efi_driver: if_any(self.efi_driver, file.efi_driver),
-            enroll_name: self.enroll_name.or_else(|| {
-                let of_file = self.enroll_keys.is_none();
-                file.enroll_name.filter(|_| of_file)
-            }),
+            enroll_name: self.enroll_name.or(file.enroll_name),
             enroll_keys: self.enroll_keys.or(file.enroll_keys),
+            secure_boot_key: self.secure_boot_key.or(file.secure_boot_key),
+            secure_boot_certificate: if_any(
+                self.secure_boot_certificate,
+                file.secure_boot_certificate,
+            ),
+            sign_command: self.sign_command.or(file.sign_command),
             xbootldr: self.xbootldr || file.xbootldr,
             by_reference: self.by_reference || file.by_reference,
+        }
+    }
+
+    /// Takes back what the command line chooses in another way.
+    fn give_way_to(&mut self, own: &Self) {
+        let none = Self::default();
+        if own.names_generations() || own.kernel.is_some() {
+            *self = Self {
+                bootspec: none.bootspec,
+                generations: None,
+                profile: none.profile,
+                kernel: None,
+                initrd: none.initrd,
+                cmdline: None,
+                title: None,
+                arch: None,
+                ..std::mem::take(self)
+            };
+        }
+        if own.default.is_some() || own.toplevel.is_some() {
+            (self.default, self.toplevel) = (None, None);
+        }
+        if own.secure_boot_key.is_some() || own.sign_command.is_some() {
+            (self.secure_boot_key, self.sign_command) = (None, None);
+        }
+        if own.enroll_keys.is_some() {
+            self.enroll_name = None;
         }
     }
 
@@ -75,6 +88,7 @@ impl Flags {
         let lists = self.initrd.iter_mut().chain(&mut self.systemd_boot);
         let lists = lists.chain(&mut self.stub);
         let lists = lists.chain(&mut self.profile).chain(&mut self.efi_driver);
+        let lists = lists.chain(&mut self.secure_boot_certificate);
         let single = self.kernel.iter_mut().chain(&mut self.root);
         let single = single
             .chain(&mut self.generations)
@@ -83,6 +97,7 @@ impl Flags {
         let programs = self.memtest86.iter_mut().chain(&mut self.netbootxyz);
         let programs = programs.chain(&mut self.edk2_shell);
         let programs = programs.chain(&mut self.enroll_keys);
+        let programs = programs.chain(&mut self.secure_boot_key);
         let named = self.extra_file.iter_mut().chain(&mut self.extra_entry);
         let named = named.map(|wanted| &mut wanted.path);
         let documents = self.bootspec.iter_mut().map(|document| &mut document.path);

@@ -1,7 +1,7 @@
 //! From flags to settings: what is chosen, by default or together.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::LoaderConf;
@@ -44,6 +44,15 @@ impl Flags {
     /// Where the system is that these flags install.
     pub(crate) fn root(&self) -> &Path {
         self.root.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// The store of that system.
+    pub(crate) fn store_on_host(&self) -> PathBuf {
+        let store = self.store_dir.as_deref().unwrap_or(Path::new(STORE_DIR));
+        match &self.root {
+            Some(root) => root.join(store.strip_prefix("/").unwrap_or(store)),
+            None => store.into(),
+        }
     }
 
     /// Takes an ID of the installation where none is chosen.

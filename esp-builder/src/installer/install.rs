@@ -7,8 +7,6 @@ use std::process::ExitCode;
 
 use bootloaders::boot_order::{Rank, VariableChange};
 use bootloaders::ownership;
-use esp_builder::live::boot_loaders::{self, Standing};
-use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
@@ -19,11 +17,13 @@ use esp_builder::source::Sources;
 use esp_builder::{Error, Planned, Settings, generation};
 use tree_manifest::Role;
 
-use super::{DIFFERENT, firmware, locks, make, print, targets};
+use super::loaders::{Settled, on, settled};
+use super::{DIFFERENT, firmware, locks, make, print, signing, targets};
+use crate::cli::Flags;
 use crate::cli::live::{InstallArgs, RandomSeed};
 use crate::failure::Failure;
 use crate::live_report as say;
-use crate::report;
+use crate::{notary, report};
 
 /// What an installation is prepared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,22 @@ pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
     let (quiet, json) = (args.choices.quiet, args.partition.json);
     let reinstall = args.reinstall || wants_reinstall();
     let targets = targets(&args.partition)?;
-    let settings = settings(args, &targets)?;
+    let flags = args.choices.flags()?;
+    let signer = notary::signer(&flags)?;
+    let settings = settings(args, flags, &targets)?;
     let _locks = locks(&targets, dry_run)?;
-    let planned = esp_builder::plan(&settings)?;
+    let mut planned = esp_builder::plan(&settings)?;
     report::warnings(&planned.warnings);
-    let prepared = prepare(args, &targets, &settings, &planned, reinstall)?;
+    let mut settled = settled(&planned.loaders, &targets, reinstall)?;
+    if let Some(signer) = &signer {
+        signing::sign(
+            &mut planned.plan,
+            signer,
+            &mut settled,
+            &store_on_host(&settings)?,
+        )?;
+    }
+    let prepared = prepare(args, &settings, &planned, &settled)?;
     let (installations, fits) = (prepared.installations, prepared.fits);
     warn_of_foreign(&targets, &installations);
     let rank = if reinstall { Rank::First } else { Rank::Any };
@@ -122,27 +133,24 @@ struct Prepared {
 /// the oldest are left out, or named in the error.
 fn prepare(
     args: &InstallArgs,
-    mounts: &[Mounts],
     settings: &Settings,
     planned: &Planned,
-    reinstall: bool,
+    settled: &[Settled<'_>],
 ) -> Result<Prepared, Failure> {
     let booted = booted::booted(&args.efivars);
     let store_dir = store_on_host(settings)?;
-    let target = |mounts| -> Result<Target<'_>, Failure> {
-        Ok(Target {
-            mounts,
-            policy: Policy {
-                store_dir: &store_dir,
-                booted: booted.clone(),
-                settled: settled(planned, mounts, reinstall)?,
-                kept: BTreeSet::new(),
-                order: None,
-                is_ours: &|path| ownership::ours(path).is_some(),
-            },
-        })
-    };
-    let targets: Vec<_> = mounts.iter().map(target).collect::<Result<_, _>>()?;
+    let targets = settled.iter().map(|settled| Target {
+        mounts: settled.mounts,
+        policy: Policy {
+            store_dir: &store_dir,
+            booted: booted.clone(),
+            settled: settled.places(),
+            kept: BTreeSet::new(),
+            order: None,
+            is_ours: &|path| ownership::ours(path).is_some(),
+        },
+    });
+    let targets: Vec<_> = targets.collect();
     let mut sources = SourceDigests::default();
     let installations = fit::prepare_all(&planned.plan, &targets, &mut sources)?;
     let fits = installations.iter().try_for_each(Installation::check_space);
@@ -211,8 +219,7 @@ fn wants_reinstall() -> bool {
     is_set("NIXOS_INSTALL_BOOTLOADER")
 }
 
-fn settings(args: &InstallArgs, targets: &[Mounts]) -> Result<Settings, Failure> {
-    let flags = args.choices.flags()?;
+fn settings(args: &InstallArgs, flags: Flags, targets: &[Mounts]) -> Result<Settings, Failure> {
     let mut flags = flags.for_install(args.activated.as_deref(), args.partition.boot.is_some())?;
     // An image has none before its first boot; then its entries have none either.
     let text = std::fs::read_to_string(flags.root().join("etc/machine-id"));
@@ -236,29 +243,6 @@ fn settings(args: &InstallArgs, targets: &[Mounts]) -> Result<Settings, Failure>
     Ok(settings)
 }
 
-/// Boot loaders that stay: those that are as new as ours, and those of others.
-fn settled(
-    planned: &Planned,
-    mounts: &Mounts,
-    reinstall: bool,
-) -> Result<BTreeSet<Place>, Failure> {
-    let Standing {
-        mut current,
-        mut foreign,
-    } = boot_loaders::standing(&planned.loaders, mounts)?;
-    for place in &foreign {
-        let what = "is another boot loader's, or none's";
-        let outcome = if reinstall {
-            "it is replaced"
-        } else {
-            "it stays; --reinstall replaces it"
-        };
-        report::warning(&format!("`{}` {what}: {outcome}", on(mounts, place)));
-    }
-    current.append(&mut foreign);
-    Ok(if reinstall { BTreeSet::new() } else { current })
-}
-
 /// Warns of files that somebody else put where one of ours belongs.
 fn warn_of_foreign(targets: &[Mounts], installations: &[Installation]) {
     for (mounts, installation) in targets.iter().zip(installations) {
@@ -267,10 +251,4 @@ fn warn_of_foreign(targets: &[Mounts], installations: &[Installation]) {
             report::warning(&format!("`{path}` is somebody else's; it is replaced"));
         }
     }
-}
-
-/// A place as a message names it.
-fn on(mounts: &Mounts, (role, path): &Place) -> String {
-    let mount = mounts.get(role).map(|mount| path.on(mount));
-    mount.unwrap_or_default().display().to_string()
 }

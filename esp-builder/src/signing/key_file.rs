@@ -38,7 +38,15 @@ pub fn load(path: &Path, store_dir: &Path) -> Result<PrivateKey, Error> {
     let resolved = fs::canonicalize(path).map_err(read)?;
     let given = std::path::absolute(path).map_err(read)?;
     for store in [Path::new(STORE), store_dir] {
-        if resolved.starts_with(store) || given.starts_with(store) {
+        // One that is not there holds nothing.
+        let canonical = fs::canonicalize(store);
+        let is_in = |path: &Path| {
+            path.starts_with(store)
+                || canonical
+                    .as_ref()
+                    .is_ok_and(|store| path.starts_with(store))
+        };
+        if is_in(&resolved) || is_in(&given) {
             let store = store.display();
             return Err(exposed(format!(
                 "is in the store `{store}`, which everybody reads"
