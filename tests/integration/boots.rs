@@ -12,7 +12,7 @@ fn boot_system(kit: &Kit, arguments: &[&str], image: &str, options: &BootOptions
 }
 
 /// Builds a tree from `--bootspec` arguments and composes it.
-fn compose_system(kit: &Kit, arguments: &[&str], image: &str) {
+pub fn compose_system(kit: &Kit, arguments: &[&str], image: &str) {
     let loader = lab::systemd_boot();
     kit.esp_builder()
         .args(arguments)

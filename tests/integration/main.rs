@@ -79,6 +79,9 @@ mod signed_trees;
 /// `esp-builder uki`: images and addons beside those of ukify, and booted.
 mod ukis;
 
+/// `--layout uki`: menus of images, judged by bootctl and ukify, and booted.
+mod uki_trees;
+
 /// What the documentation says of tests.
 mod promises;
 

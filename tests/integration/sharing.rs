@@ -74,7 +74,7 @@ fn a_tree_shares_the_blocks_of_its_sources() {
 }
 
 /// How many bytes of a file are in blocks that another file has too.
-fn shared_bytes(file: &Path) -> u64 {
+pub fn shared_bytes(file: &Path) -> u64 {
     Peer::host("sync").arg(file).ok();
     let extents = Peer::host("filefrag").args(["-v", "-b4096"]).arg(file).ok();
     let shared = extents.lines().filter(|line| line.contains("shared"));
