@@ -127,6 +127,14 @@ pub enum Error {
         /// The smallest volume that would do.
         least: ByteSize,
     },
+    /// A program wanted more room than it got.
+    #[error("the program that makes the file system takes {needed} ({} bytes) and the partition has {available} ({} bytes)", needed.bytes(), available.bytes())]
+    Outgrown {
+        /// What it takes.
+        needed: ByteSize,
+        /// What there is.
+        available: ByteSize,
+    },
     /// A partition is larger than it may be.
     #[error("it needs {needed} ({} bytes) and `size-max-bytes` is {most} ({} bytes)", needed.bytes(), most.bytes())]
     TooLarge {
@@ -304,6 +312,9 @@ impl Error {
                     "set `size-max-bytes` to {} or more, or leave it out",
                     needed.bytes()
                 )
+            }
+            Self::Outgrown { needed, .. } => {
+                format!("set `size-min-bytes` to {} or more", needed.bytes())
             }
             Self::ImageFull { needed, .. } => {
                 format!(

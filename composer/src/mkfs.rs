@@ -1,40 +1,41 @@
-//! File systems that programs make: ext4, EROFS and `SquashFS`.
+//! File systems that programs make: ext4, btrfs, XFS, EROFS and `SquashFS`.
 //!
-//! The programs read one tar stream, made from the sources as they lie: nothing is
-//! copied into a temporary tree, everything belongs to root, and one order and one time
-//! are in it, so that the same input gives the same bytes. What they write is a file
-//! beside the image, whose data then becomes slices of the image.
+//! ext4, EROFS and `SquashFS` are made of one tar stream, read from the sources as they
+//! lie, and XFS of a list of them. mkfs.btrfs reads a folder: that of the tree, where it
+//! is one as it lies, else a copy that shares its blocks where it can. Everything belongs
+//! to root and has one time, so that the same input gives the same bytes. What the
+//! programs write is a file beside the image, whose data then becomes slices of the
+//! image.
 #![expect(clippy::disallowed_methods, reason = "runs mkfs programs")]
 
 mod archive;
-pub mod ext4;
+mod btrfs;
+mod ext4;
+mod feed;
+mod program;
+mod staged;
+mod xfs;
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use rustix::fs::SeekFrom;
-use tree_manifest::TreePath;
 use uuid::Uuid;
 
 use crate::config::{FileSystem, PartitionConfig};
 use crate::error::{self, Error};
-use crate::pieces;
-use crate::raw::check_unchanged;
 use crate::scan::{self, PartitionInput};
 use crate::seed;
-use crate::size::round_up;
+use crate::size::{ByteSize, SectorSize};
 use crate::source::{Source, Sources};
-use crate::tree::{FileContent, FileTree, Node};
+use crate::tree::FileTree;
+use program::Program;
+use staged::StagedTree;
 
 /// The time of everything when `SOURCE_DATE_EPOCH` does not say another: that of Nix
 /// stores, since programs take 0 for "none".
 pub const DEFAULT_TIME: u64 = 1;
-
-/// Bytes that are written to a program at once.
-const BUFFER: usize = 256 << 10;
 
 /// A file system to be made.
 #[derive(Debug, Clone, Copy)]
@@ -47,17 +48,51 @@ pub struct Order<'a> {
     pub label: &'a str,
     /// How large it is, in bytes, where it can be written to.
     pub size: u64,
+    /// The sectors of the disk.
+    pub sector: SectorSize,
     /// The time of everything in it, in seconds since 1970.
     pub time: u64,
+}
+
+impl Order<'_> {
+    /// The UUID of the file system.
+    fn file_system(&self) -> Uuid {
+        seed::file_system(self.uuid)
+    }
+
+    fn volume_label(&self) -> &str {
+        let given = self.partition.volume_label.as_deref();
+        given.unwrap_or(self.label)
+    }
+
+    fn format(&self) -> FileSystem {
+        self.partition.format.unwrap_or(FileSystem::Empty)
+    }
 }
 
 /// Whether a program makes such a file system.
 #[must_use]
 pub fn is_made(format: FileSystem) -> bool {
-    matches!(
-        format,
-        FileSystem::Ext4 | FileSystem::Erofs | FileSystem::Squashfs
-    )
+    match format {
+        FileSystem::Ext4
+        | FileSystem::Btrfs
+        | FileSystem::Xfs
+        | FileSystem::Erofs
+        | FileSystem::Squashfs => true,
+        FileSystem::Vfat | FileSystem::Swap | FileSystem::Empty => false,
+    }
+}
+
+/// The least size of a file system that holds a tree, as far as it is known before it is
+/// made.
+#[must_use]
+pub fn least_size(format: FileSystem, tree: &FileTree) -> u64 {
+    match format {
+        FileSystem::Ext4 => ext4::least_size(tree),
+        FileSystem::Btrfs => btrfs::least_size(tree),
+        FileSystem::Xfs => xfs::least_size(tree),
+        _ => 0,
+    }
 }
 
 /// Makes a file system of a tree, in a file in `folder`.
@@ -70,103 +105,112 @@ pub fn make(
     sources: &mut Sources,
     folder: &Path,
 ) -> Result<PartitionInput, Error> {
-    let path = folder.join(format!("{}.{}", order.uuid, name(order)));
-    let (program, package, arguments) = call(order, &tree, &path);
-    if order.partition.format == Some(FileSystem::Ext4) {
+    let folder = std::path::absolute(folder).map_err(error::write(folder))?;
+    let format = order.format();
+    let path = folder.join(format!("{}.{}", order.uuid, format.name()));
+    if !format.is_read_only() {
         let file = File::create(&path).map_err(error::write(&path))?;
         file.set_len(order.size).map_err(error::write(&path))?;
     }
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env("SOURCE_DATE_EPOCH", order.time.to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Error::NoProgram {
-                program: program.into(),
-                purpose: "makes this file system",
-                package,
-            },
-            _ => error::read(Path::new(program))(error),
-        })?;
-    let fed = feed(&mut child, &tree, sources, order.time);
-    finish(child, program, fed)?;
+    match format {
+        FileSystem::Btrfs => make_btrfs(order, &tree, sources, &path)?,
+        FileSystem::Xfs => {
+            let named = path.with_extension("named");
+            let mut program = xfs::program(order, &tree, sources, &named)?;
+            program.add_path(&path);
+            program.run(order)?;
+            check_all_unchanged(&tree, sources)?;
+            fs::remove_dir_all(&named).map_err(error::write(&named))?;
+        }
+        _ => streamed(order, &tree, &path).run_with(order, &tree, sources)?,
+    }
+    let made = fs::metadata(&path).map_err(error::read(&path))?.len();
+    if !format.is_read_only() && made > order.size {
+        return Err(Error::Outgrown {
+            needed: ByteSize(made),
+            available: ByteSize(order.size),
+        });
+    }
     taken(path, tree, sources)
 }
 
-fn name(order: Order<'_>) -> &'static str {
-    order.partition.format.map_or("none", FileSystem::name)
-}
-
-/// The program, the package that has it, and its arguments.
-fn call(
+fn make_btrfs(
     order: Order<'_>,
     tree: &FileTree,
+    sources: &Sources,
     image: &Path,
-) -> (&'static str, &'static str, Vec<OsString>) {
-    let uuid = seed::file_system(order.uuid);
-    let label = order
-        .partition
-        .volume_label
-        .as_deref()
-        .unwrap_or(order.label);
-    let (compression, level) = compression(order.partition);
-    let mut arguments: Vec<OsString> = Vec::new();
-    let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-    match order.partition.format {
-        Some(FileSystem::Erofs) => {
-            let label = cut(label, 15);
+) -> Result<(), Error> {
+    let copy = StagedTree::copy(tree, sources, image.with_extension("copy"))?;
+    let mut program = btrfs::program(order, &copy.folder);
+    program.add_path(image);
+    program.run(order)?;
+    drop(copy);
+    let file = File::options().read(true).write(true).open(image);
+    let file = file.map_err(error::write(image))?;
+    let (uuid, time) = (order.file_system(), order.time);
+    btrfs::volume::settle(&file, image, btrfs::volume::Wanted { uuid, time })
+}
+
+/// Checks that what a program read by itself is what was planned.
+fn check_all_unchanged(tree: &FileTree, sources: &Sources) -> Result<(), Error> {
+    for id in tree.sources() {
+        let planned = sources.get(id);
+        let metadata = fs::metadata(&planned.path).map_err(error::read(&planned.path))?;
+        if metadata.len() != planned.size || scan::stamp(&metadata) != planned.stamp {
+            let path = planned.path.clone();
+            return Err(Error::Changed { path });
+        }
+    }
+    Ok(())
+}
+
+/// The program that makes a file system of an archive.
+fn streamed(order: Order<'_>, tree: &FileTree, image: &Path) -> Program {
+    let uuid = order.file_system();
+    let label = order.volume_label();
+    let compression = order.partition.compression.as_deref();
+    let level = order.partition.compression_level.as_deref();
+    match order.format() {
+        FileSystem::Erofs => {
+            let mut program = Program::new("mkfs.erofs", "erofs-utils");
             let (uuid, time) = (format!("-U{uuid}"), format!("-T{}", order.time));
-            add(&[
-                "--quiet",
-                "--tar=f",
-                "--all-root",
-                &uuid,
-                &time,
-                "-L",
-                label,
-            ]);
+            program.add(&["--quiet", "--tar=f", "--all-root", &uuid, &time]);
+            program.add(&["-L", cut(label, 15)]);
             if let Some(algorithm) = compression {
                 let level = level.map(|level| format!(",level={level}"));
-                add(&[&format!("-z{algorithm}{}", level.unwrap_or_default())]);
+                program.add(&[&format!("-z{algorithm}{}", level.unwrap_or_default())]);
             }
-            arguments.push(image.into());
-            ("mkfs.erofs", "erofs-utils", arguments)
+            program.add_path(image);
+            program
         }
-        Some(FileSystem::Squashfs) => {
-            arguments.extend(["-".into(), image.into()]);
-            let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-            add(&["-tar", "-quiet", "-no-progress", "-noappend"]);
-            add(&["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]);
+        FileSystem::Squashfs => {
+            let mut program = Program::new("mksquashfs", "squashfs-tools");
+            program.add(&["-"]);
+            program.add_path(image);
+            program.add(&["-tar", "-quiet", "-no-progress", "-noappend"]);
+            program.add(&["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]);
             if let Some(algorithm) = compression {
-                add(&["-comp", algorithm]);
+                program.add(&["-comp", algorithm]);
             }
             if let Some(level) = level {
-                add(&["-Xcompression-level", level]);
+                program.add(&["-Xcompression-level", level]);
             }
-            ("mksquashfs", "squashfs-tools", arguments)
+            program
         }
         _ => {
+            let mut program = Program::new("mke2fs", "e2fsprogs");
             let (uuid, label) = (uuid.to_string(), cut(label, 16));
             let inodes = ext4::inodes(tree, order.size).to_string();
             let extended = format!("root_owner=0:0,hash_seed={uuid},lazy_itable_init=0,nodiscard");
-            add(&[
+            program.add(&[
                 "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
             ]);
-            add(&[
-                "-N", &inodes, "-U", &uuid, "-L", label, "-E", &extended, "-d", "-",
-            ]);
-            arguments.push(image.into());
-            ("mke2fs", "e2fsprogs", arguments)
+            program.add(&["-N", &inodes, "-U", &uuid, "-L", label]);
+            program.add(&["-E", &extended, "-d", "-"]);
+            program.add_path(image);
+            program
         }
     }
-}
-
-fn compression(partition: &PartitionConfig) -> (Option<&str>, Option<&str>) {
-    let level = partition.compression_level.as_deref();
-    (partition.compression.as_deref(), level)
 }
 
 /// As much of a label as fits.
@@ -176,102 +220,11 @@ fn cut(label: &str, most: usize) -> &str {
     &label[..end.unwrap_or(0)]
 }
 
-/// Writes a tree to a program as an archive.
-fn feed(child: &mut Child, tree: &FileTree, sources: &Sources, time: u64) -> Result<(), Fed> {
-    let Some(input) = child.stdin.take() else {
-        unreachable!("its input is a pipe");
-    };
-    let mut out = BufWriter::with_capacity(BUFFER, input);
-    for (path, node) in tree.iter() {
-        member(&mut out, tree, (path, node), sources, time)?;
-    }
-    out.write_all(&archive::END).map_err(Fed::Closed)?;
-    out.flush().map_err(Fed::Closed)
-}
-
-/// Why a program did not get all of an archive.
-enum Fed {
-    /// It went away; its own words say why.
-    Closed(io::Error),
-    /// A source is to blame.
-    Source(Error),
-}
-
-impl From<Error> for Fed {
-    fn from(error: Error) -> Self {
-        Self::Source(error)
-    }
-}
-
-fn member(
-    out: &mut dyn Write,
-    tree: &FileTree,
-    (path, node): (&TreePath, &Node),
-    sources: &Sources,
-    time: u64,
-) -> Result<(), Fed> {
-    let kind = match node {
-        Node::Directory => archive::Kind::Directory,
-        Node::File(content) => archive::Kind::File(content.size()),
-        Node::Symlink(target) => archive::Kind::Symlink(target),
-    };
-    let header = archive::header(path.as_str(), tree.mode(path), kind, time);
-    out.write_all(&header).map_err(Fed::Closed)?;
-    let Node::File(content) = node else {
-        return Ok(());
-    };
-    match content {
-        FileContent::Bytes(bytes) => out.write_all(bytes).map_err(Fed::Closed)?,
-        FileContent::Source(id, _) => copy(out, sources.get(*id))?,
-        FileContent::Pieces(map) => pieces::read(map, sources, |bytes| {
-            out.write_all(bytes).map_err(Fed::Closed)
-        })?,
-    }
-    let filled = round_up(content.size(), archive::BLOCK) - content.size();
-    let zeros = usize::try_from(filled).unwrap_or_default();
-    out.write_all(&[0; 512][..zeros]).map_err(Fed::Closed)
-}
-
-/// Copies a source, which must be before and after what was planned.
-fn copy(out: &mut dyn Write, planned: &Source) -> Result<(), Fed> {
-    let failed = |error| Fed::Source(error::read(&planned.path)(error));
-    let mut file = File::open(&planned.path).map_err(failed)?;
-    check_unchanged(&file, planned).map_err(Fed::Source)?;
-    let mut buffer = vec![0; BUFFER];
-    let mut left = planned.size;
-    while left > 0 {
-        let count = file.read(&mut buffer).map_err(failed)?;
-        if count == 0 || count as u64 > left {
-            let path = planned.path.clone();
-            return Err(Fed::Source(Error::Changed { path }));
-        }
-        out.write_all(&buffer[..count]).map_err(Fed::Closed)?;
-        left -= count as u64;
-    }
-    check_unchanged(&file, planned).map_err(Fed::Source)
-}
-
-/// Waits for a program; what it says of a failure goes before what we know of it.
-fn finish(child: Child, program: &str, fed: Result<(), Fed>) -> Result<(), Error> {
-    let path = PathBuf::from(program);
-    let output = child.wait_with_output().map_err(error::read(&path))?;
-    if let Err(Fed::Source(error)) = fed {
-        return Err(error);
-    }
-    if !output.status.success() {
-        return Err(Error::of_program(&path, &output));
-    }
-    match fed {
-        Err(Fed::Closed(error)) => Err(error::write(&path)(error)),
-        _ => Ok(()),
-    }
-}
-
 /// Takes a finished file system among the sources.
 fn taken(path: PathBuf, tree: FileTree, sources: &mut Sources) -> Result<PartitionInput, Error> {
     let file = File::open(&path).map_err(error::read(&path))?;
     let metadata = file.metadata().map_err(error::read(&path))?;
-    let data = data_of(&file).map_err(error::read(&path))?;
+    let data = data_of(&file, 0, metadata.len()).map_err(error::read(&path))?;
     let size = metadata.len();
     let source = sources.add(Source {
         path,
@@ -287,17 +240,21 @@ fn taken(path: PathBuf, tree: FileTree, sources: &mut Sources) -> Result<Partiti
     })
 }
 
-/// Where a file has data: start and length of each run.
-fn data_of(file: &File) -> io::Result<Vec<(u64, u64)>> {
+/// Where a file has data between two places: start and length of each run.
+fn data_of(file: &File, start: u64, end: u64) -> io::Result<Vec<(u64, u64)>> {
     let mut runs = Vec::new();
-    let mut at = 0;
-    loop {
-        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-            Err(rustix::io::Errno::NXIO) => return Ok(runs),
+    let mut at = start;
+    while at < end {
+        at = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Err(rustix::io::Errno::NXIO) => break,
             start => start?,
         };
-        let end = rustix::fs::seek(file, SeekFrom::Hole(start))?;
-        runs.push((start, end - start));
-        at = end;
+        if at >= end {
+            break;
+        }
+        let stop = rustix::fs::seek(file, SeekFrom::Hole(at))?.min(end);
+        runs.push((at, stop - at));
+        at = stop;
     }
+    Ok(runs)
 }

@@ -79,6 +79,22 @@ pub fn write(
     Ok(())
 }
 
+/// Writes an empty file: its bytes, its slices and its holes.
+pub(crate) fn fill(
+    extents: &ExtentMap,
+    sources: &Sources,
+    file: &File,
+    path: &Path,
+) -> Result<(), Error> {
+    let mut writer = Writer {
+        output: path,
+        file,
+        copier: Copier::default(),
+        progress: &mut |_| {},
+    };
+    writer.write(extents, sources)
+}
+
 /// Refuses outputs whose replacement nobody means.
 pub(crate) fn check_output(output: &Path) -> Result<(), Error> {
     let refuse = |what| {

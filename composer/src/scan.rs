@@ -129,6 +129,11 @@ impl Scan<'_> {
                 tree.add_directory(path)?;
             }
         }
+        for subvolume in &config.subvolumes {
+            if let Some(path) = target(subvolume.split(':').next().unwrap_or_default())? {
+                tree.add_directory(path)?;
+            }
+        }
         if let Some(reference) = &config.tree {
             match reference.rsplit_once('#') {
                 Some((manifest, role)) => self.manifest(&mut tree, manifest, role)?,

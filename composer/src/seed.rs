@@ -57,6 +57,12 @@ pub fn file_system(partition: Uuid) -> Uuid {
     derive(partition, b"file-system-uuid")
 }
 
+/// The UUID of a subvolume of the btrfs with this UUID.
+#[must_use]
+pub fn subvolume(file_system: Uuid, number: u64) -> Uuid {
+    derive(file_system, format!("subvolume:{number}").as_bytes())
+}
+
 /// The serial number a FAT volume with this UUID has: its first four bytes.
 #[must_use]
 pub fn fat_serial(file_system: Uuid) -> u32 {

@@ -48,9 +48,24 @@ impl FileContent {
             Self::Pieces(map) => map.length(),
         }
     }
+
+    /// The bytes, and where they come from.
+    #[must_use]
+    pub fn extents(&self) -> ExtentMap {
+        let mut map = ExtentMap::hole(self.size());
+        match self {
+            Self::Bytes(bytes) => map.push_bytes(0, Arc::clone(bytes)),
+            Self::Source(source, size) => map.push_slice(0, *size, *source, 0),
+            Self::Pieces(pieces) => return pieces.clone(),
+        }
+        map
+    }
 }
 
 impl FileTree {
+    /// The permissions of the root.
+    pub const ROOT_MODE: u32 = 0o755;
+
     /// Adds a file, and the directories above it.
     ///
     /// # Errors
@@ -113,6 +128,14 @@ impl FileTree {
     /// The entries in path order: a directory comes before what it holds.
     pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Node)> {
         self.nodes.iter()
+    }
+
+    /// The sources of whole files.
+    pub fn sources(&self) -> impl Iterator<Item = SourceId> {
+        self.nodes.values().filter_map(|node| match node {
+            Node::File(FileContent::Source(id, _)) => Some(*id),
+            _ => None,
+        })
     }
 
     /// How many files there are and how many bytes they have.

@@ -88,6 +88,7 @@ impl<'a> Workshop<'a> {
             uuid: identity.uuid,
             label: &identity.label,
             size,
+            sector: self.config.sector_size(),
             time: self.time,
         };
         let folder = match &self.folder {

@@ -86,6 +86,16 @@ dump.erofs --path=/bin/program volume | grep -q 'Uid: 0 *Gid: 0'";
 const SQUASHFS: &str = "unsquashfs -quiet -no-progress -d out volume
 unsquashfs -lln volume | grep 'squashfs-root/bin/program' | grep -q '0/0 *300001 1970-01-01 00:00'";
 
+const XFS: &str = "xfs_repair -n volume
+mkdir out; xfs_db -r -c 'rdump / out' volume
+xfs_db -r -c 'path /bin/program' -c p volume > inode
+grep -q 'core.uid = 0' inode; grep -q 'core.mtime.sec = Thu Jan  1 00:00:01 1970' inode";
+const BTRFS: &str = "btrfs check --check-data-csum volume
+mkdir out; btrfs restore -mS volume out
+btrfs inspect-internal dump-tree -t 5 volume > dump
+! grep -A9 'INODE_ITEM 0) itemoff' dump | grep -e 'uid [1-9]' -e 'gid [1-9]'
+! grep -e '[acmo]time ' dump | grep -v 'time 1.0 '";
+
 #[test]
 fn file_systems_satisfy_their_checkers() {
     let kit = kit();
@@ -104,6 +114,14 @@ fn file_systems_satisfy_their_checkers() {
             SQUASHFS,
         ),
         ("squashfs", "size-min-bytes = \"64M\"", SQUASHFS),
+        ("xfs", "", XFS),
+        ("xfs", "size-min-bytes = \"1G\"", XFS),
+        ("btrfs", "", BTRFS),
+        (
+            "btrfs",
+            "compression = \"zstd\"\ncompression-level = \"9\"",
+            BTRFS,
+        ),
     ] {
         describe(&kit, "", format, keys);
         kit.compose_with_programs().args(["-q", "image.toml"]).ok();
@@ -120,8 +138,12 @@ fn file_systems_satisfy_their_checkers() {
 #[test]
 fn the_same_files_give_the_same_file_systems() {
     let images = [kit(), kit()].map(|kit| {
-        ["ext4", "erofs", "squashfs"].map(|format| {
-            describe(&kit, "", format, "");
+        ["ext4", "erofs", "squashfs", "xfs", "btrfs"].map(|format| {
+            let keys = match format {
+                "btrfs" => "subvolumes = [\"/etc\", \"/bin:ro\", \"/new/one\"]",
+                _ => "",
+            };
+            describe(&kit, "", format, keys);
             kit.compose_with_programs().args(["-q", "image.toml"]).ok();
             fs::read(kit.image()).unwrap()
         })
@@ -160,7 +182,30 @@ fn file_systems_have_the_names_that_systemd_repart_gives() {
 }
 
 #[test]
-fn ext4_is_large_enough_for_every_tree() {
+fn btrfs_has_its_subvolumes() {
+    let kit = kit();
+    let keys = "subvolumes = [\"/etc\", \"/bin:ro\", \"/new/one:nodatacow\"]\n\
+                default-subvolume = \"/etc\"";
+    describe(&kit, "", "btrfs", keys);
+    kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+    fs::create_dir_all(kit.path("expected/new/one")).unwrap();
+    unpack(&kit, &BTRFS.replace("restore -mS", "restore -mSs"));
+    let script = "btrfs inspect-internal dump-tree -t root volume";
+    let script = format!("{script}; btrfs inspect-internal dump-tree -t uuid volume");
+    let said = Peer::sid("bash").dir(kit.root()).args(["-c", &script]).ok();
+    assert_eq!(said.matches("ROOT_BACKREF").count(), 3, "{said}");
+    assert_eq!(said.matches("flags 0x1(RDONLY)").count(), 1, "{said}");
+    // The tree of identifiers lists those of the subvolumes and of the root.
+    assert_eq!(said.matches("UUID_KEY_SUBVOL").count(), 4, "{said}");
+    let etc = said.split("name etc").next().unwrap();
+    let (_, etc) = etc.rsplit_once("ROOT_REF ").unwrap();
+    let (etc, _) = etc.split_once(')').unwrap();
+    let default = format!("location key ({etc} ROOT_ITEM 0) type DIR");
+    assert!(said.contains(&default), "{default}\n{said}");
+}
+
+#[test]
+fn file_systems_are_large_enough_for_every_tree() {
     let kit = kit();
     for (count, size) in [(0, 0), (1, 40 << 20), (3000, 10), (700, 5000)] {
         kit.write("many/file", "");
@@ -170,9 +215,11 @@ fn ext4_is_large_enough_for_every_tree() {
                 vec![7; size],
             );
         }
-        let partition = "[[partition]]\ntype = \"root\"\nformat = \"ext4\"\ntree = \"many\"\n";
-        kit.describe("", partition);
-        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+        for format in ["btrfs", "xfs", "ext4"] {
+            let partition = "[[partition]]\ntype = \"root\"\ntree = \"many\"\n";
+            kit.describe("", &format!("{partition}format = \"{format}\"\n"));
+            kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+        }
         let content = count * size;
         let found = partitions(&kit.image(), 512)[0].size;
         let limit = 14 << 20;
@@ -182,6 +229,28 @@ fn ext4_is_large_enough_for_every_tree() {
         );
         fs::remove_dir_all(kit.path("many")).unwrap();
     }
+}
+
+#[test]
+fn what_mkfs_xfs_cannot_be_told_is_refused() {
+    let kit = kit();
+    for (keys, expected) in [
+        (
+            "make-symlinks = [\"/x:with blank\"]",
+            "`x`: mkfs.xfs makes no link to a name",
+        ),
+        (
+            "make-directories = [\"/$\"]",
+            "can make no file of this name",
+        ),
+    ] {
+        let partition = "[[partition]]\ntype = \"root\"\nformat = \"xfs\"\n";
+        kit.describe("", &format!("{partition}{keys}"));
+        let said = kit.compose_with_programs().arg("image.toml").fails(1);
+        assert!(said.contains(expected), "{said}");
+    }
+    let places: Vec<String> = kit.names();
+    assert!(!places.iter().any(|name| name.starts_with(".compose")));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Engine, FileSystem, PartitionConfig};
+use super::{Engine, PartitionConfig};
 
 /// Keys that only systemd-repart can act on.
 const REPART_ONLY: [&str; 15] = [
@@ -45,13 +45,6 @@ pub fn check(engine: Engine, partition: &PartitionConfig) -> Result<(), String> 
         if keys.get(key).is_some_and(|value| !asks_for_nothing(value)) {
             return Err(refusal(engine, &format!("`{key}`"), other));
         }
-    }
-    if engine == Engine::Embedded
-        && let Some(format) = partition.format
-        && matches!(format, FileSystem::Btrfs | FileSystem::Xfs)
-    {
-        let what = format!("`format = \"{}\"`", format.name());
-        return Err(refusal(engine, &what, other));
     }
     Ok(())
 }

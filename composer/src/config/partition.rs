@@ -257,6 +257,7 @@ impl PartitionConfig {
             || !self.copy_files.is_empty()
             || !self.make_directories.is_empty()
             || !self.make_symlinks.is_empty()
+            || !self.subvolumes.is_empty()
             || self.has_store()
             || self.registration.is_some()
     }

@@ -63,7 +63,6 @@ fn bad_descriptions_are_refused_with_place_and_reason() {
         partition("fat-type = \"fat32\""),
         partition("format = \"vfat\"\ncluster-size = 3000"),
         partition("size-min-bytes = \"2M\"\nsize-max-bytes = \"1M\""),
-        partition("format = \"xfs\""),
         partition("encrypt = \"key-file\""),
         "[image]\nengine = \"repart\"\n".to_owned()
             + &partition("format = \"vfat\"\nfat-type = \"fat32\""),

@@ -37,9 +37,11 @@ pub fn claim(
     let sector = config.sector_size();
     let needed = match (input, partition.format) {
         (PartitionInput::Blocks(_, size) | PartitionInput::Made { size, .. }, _) => *size,
-        (PartitionInput::Tree(tree), Some(FileSystem::Ext4)) => mkfs::ext4::least_size(tree),
-        (PartitionInput::Empty, Some(FileSystem::Ext4)) => {
-            mkfs::ext4::least_size(&FileTree::default())
+        (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
+            mkfs::least_size(format, tree)
+        }
+        (PartitionInput::Empty, Some(format)) if mkfs::is_made(format) => {
+            mkfs::least_size(format, &FileTree::default())
         }
         (PartitionInput::Tree(tree), Some(FileSystem::Vfat)) => {
             vfat_size(config, partition, tree, sources)?

@@ -1,0 +1,82 @@
+//! A copy of a tree in a folder, for programs that read nothing else.
+//!
+//! It shares its blocks with the sources where the file system can.
+#![expect(clippy::disallowed_methods, reason = "copies trees")]
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::error::{self, Error};
+use crate::raw;
+use crate::source::Sources;
+use crate::tree::{FileContent, FileTree, Node};
+
+/// A copy of a tree, which goes with this.
+#[derive(Debug)]
+pub struct StagedTree {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// Its directories, from above.
+    directories: Vec<PathBuf>,
+}
+
+impl StagedTree {
+    /// Copies a tree to a new folder.
+    ///
+    /// # Errors
+    /// When a source cannot be read or changed, or the copy cannot be written.
+    pub fn copy(tree: &FileTree, sources: &Sources, folder: PathBuf) -> Result<Self, Error> {
+        fs::create_dir(&folder).map_err(error::write(&folder))?;
+        let mut staged = Self {
+            folder,
+            directories: Vec::new(),
+        };
+        let mut modes = Vec::new();
+        for (path, node) in tree.iter() {
+            let place = path.on(&staged.folder);
+            match node {
+                Node::Directory => {
+                    fs::create_dir(&place).map_err(error::write(&place))?;
+                    staged.directories.push(place);
+                    modes.push(tree.mode(path));
+                }
+                Node::Symlink(leads) => symlink(leads, &place).map_err(error::write(&place))?,
+                Node::File(content) => {
+                    copy_content(content, sources, &place)?;
+                    set_mode(&place, tree.mode(path))?;
+                }
+            }
+        }
+        // These come last and from below: one may permit nobody to write to it.
+        for (directory, mode) in staged.directories.iter().zip(modes).rev() {
+            set_mode(directory, mode)?;
+        }
+        set_mode(&staged.folder, FileTree::ROOT_MODE)?;
+        Ok(staged)
+    }
+}
+
+impl Drop for StagedTree {
+    fn drop(&mut self) {
+        // What cannot be removed here is reported by nobody: it lies in a folder that is
+        // removed as well.
+        for directory in &self.directories {
+            let _ = set_mode(directory, 0o700);
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Writes what is to be in a file to a new one.
+///
+/// # Errors
+/// When a source cannot be read or changed, or the copy cannot be written.
+pub fn copy_content(content: &FileContent, sources: &Sources, to: &Path) -> Result<(), Error> {
+    let file = File::create_new(to).map_err(error::write(to))?;
+    raw::fill(&content.extents(), sources, &file, to)
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(error::write(path))
+}
