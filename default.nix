@@ -10,4 +10,5 @@
   esp-builder = pkgs.callPackage ./nix/package.nix { };
   overlays.default = import ./nix/overlay.nix;
   nixosModules = import ./nix/modules;
+  tests = import ./nixos-tests { inherit pkgs; };
 }

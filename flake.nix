@@ -41,9 +41,16 @@
 
       nixosModules = import ./nix/modules;
 
-      checks = eachSystem (pkgs: {
-        package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
-      });
+      checks = eachSystem (
+        pkgs:
+        {
+          package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+        }
+        # The firmware that these tests boot with is there for these two.
+        // lib.optionalAttrs (pkgs.stdenv.hostPlatform.isx86_64 || pkgs.stdenv.hostPlatform.isAarch64) (
+          import ./nixos-tests { inherit pkgs; }
+        )
+      );
 
       devShells = eachSystem (pkgs: {
         default = import ./nix/shell.nix { inherit pkgs; };

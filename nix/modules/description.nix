@@ -144,6 +144,7 @@ in
   imports = [
     ./esp-builder.nix
     ./registration.nix
+    ./verity-store.nix
   ];
 
   options.image.compose = {
@@ -268,6 +269,13 @@ in
       };
     };
 
+    content = mkOption {
+      type = types.attrsOf types.raw;
+      readOnly = true;
+      internal = true;
+      description = "What the description says of the image, and of each partition.";
+    };
+
     description = mkOption {
       type = types.path;
       readOnly = true;
@@ -305,7 +313,7 @@ in
         };
       };
 
-      description = json.generate "image.json" {
+      content = {
         image = lib.filterAttrs (_: value: value != null) {
           inherit (cfg)
             name
@@ -322,7 +330,12 @@ in
             else
               null;
         };
-        partition = map describe (lib.attrValues cfg.partitions);
+        byName = lib.mapAttrs (_: describe) cfg.partitions;
+      };
+
+      description = json.generate "image.json" {
+        inherit (cfg.content) image;
+        partition = lib.attrValues cfg.content.byName;
       };
     };
 

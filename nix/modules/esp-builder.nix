@@ -15,6 +15,8 @@ let
   inherit (config.boot.loader) efi;
   inherit (pkgs.stdenv.hostPlatform) efiArch;
 
+  efiFiles = "${config.systemd.package}/lib/systemd/boot/efi";
+
   toml = import ./settings-toml.nix { inherit lib; };
 
   # Each of these is a partition in use.
@@ -64,10 +66,14 @@ in
     };
 
     layout = mkOption {
-      type = types.enum [ "type1" ];
+      type = types.enum [
+        "type1"
+        "uki"
+      ];
       default = "type1";
       description = ''
-        How entries are stored: as files of the Boot Loader Specification, Type #1.
+        How entries are stored: as files of the Boot Loader Specification, Type #1, or as a
+        Unified Kernel Image for each generation, with specialisations as its profiles.
       '';
     };
 
@@ -279,9 +285,7 @@ in
       boot.loader.espBuilder.settings = lib.mkMerge [
         {
           inherit (cfg) bootloader layout;
-          systemd-boot = lib.mkDefault [
-            "${config.systemd.package}/lib/systemd/boot/efi/systemd-boot${efiArch}.efi"
-          ];
+          systemd-boot = lib.mkDefault [ "${efiFiles}/systemd-boot${efiArch}.efi" ];
           timeout = lib.mkDefault (
             if config.boot.loader.timeout == null then "menu-force" else config.boot.loader.timeout
           );
@@ -295,6 +299,9 @@ in
           ) cfg.extraEntries;
           windows = lib.mapAttrsToList (name: handle: "${name}=${handle}") cfg.windows;
         }
+        (lib.mkIf (cfg.layout == "uki") {
+          stub = lib.mkDefault [ "${efiFiles}/linux${efiArch}.efi.stub" ];
+        })
         (lib.mkIf (cfg.configurationLimit != null) { limit = cfg.configurationLimit; })
         (lib.mkIf (cfg.consoleMode != null) { console-mode = cfg.consoleMode; })
         (lib.mkIf cfg.bootCounting.enable { inherit (cfg.bootCounting) tries; })
