@@ -199,6 +199,15 @@ pub enum Error {
         /// The first version that can do it.
         since: u32,
     },
+    /// A command that makes a tree cannot be run.
+    #[error("`tree-command`: {reason}")]
+    Command {
+        /// Why.
+        reason: String,
+    },
+    /// What was hashed would get another size.
+    #[error("its size depends on a tree whose content depends on its root hash")]
+    Resized,
     /// There is no signature of a root hash.
     #[error("there is no key to sign the root hash {root_hash} with, and no signature of it")]
     NoSignature {
@@ -328,6 +337,9 @@ impl Error {
             Self::NoSignature { root_hash } => format!(
                 "name `--private-key` and `--certificate`, or sign these 64 digits as a detached PKCS#7 and name it with `--verity-signature {root_hash}:FILE`"
             ),
+            Self::Resized => {
+                "set `size = \"auto\"`, or the `size-max-bytes` of this partition, or the `size-min-bytes` of that with `tree-command`".to_owned()
+            }
             Self::NotATime { .. } => "write seconds since 1970, or unset it".to_owned(),
             Self::OldProgram { since, .. } => {
                 format!("use systemd {since} or newer, or leave the key out")

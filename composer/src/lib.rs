@@ -43,6 +43,7 @@ pub mod stream;
 pub mod swap;
 pub mod table;
 pub mod tree;
+pub mod tree_command;
 pub mod verify;
 pub mod volume;
 pub mod window;

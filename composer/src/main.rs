@@ -11,11 +11,12 @@ mod workshop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use composer::config::Engine;
+use composer::config::{self, Engine, ImageConfig, PartitionConfig};
 use composer::image::Image;
 use composer::inspect::Layout;
-use composer::plan::{self, ImagePlan};
-use composer::{Error, digests, protect, repart, scan};
+use composer::plan::{self, ImageLayout, ImagePlan};
+use composer::scan::Inputs;
+use composer::{Error, digests, protect, repart, scan, tree_command};
 use extents::{Content, ExtentMap};
 use serde_json::json;
 
@@ -66,15 +67,37 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
     workshop.make_read_only(&mut inputs)?;
     let mut layout = plan::lay_out(&config, &inputs)?;
     if !request.dry_run {
-        workshop.make_writable(&mut inputs, &layout)?;
-        let signing = signing::load(&request.signing)?;
-        protect::protect(&config, &mut inputs, &mut layout, &signing)?;
+        let stage = (&mut inputs, &mut layout);
+        fill(request, &config, &base, &mut workshop, stage)?;
     }
     let plan = plan::complete(&config, &inputs, &layout)?;
     if !request.dry_run {
         output.write(request, &config.image, &plan, &inputs.sources)?;
     }
     tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
+}
+
+/// Makes what depends on the layout: file systems, hashes, and trees that name them.
+fn fill(
+    request: &ComposeRequest,
+    config: &ImageConfig,
+    base: &Path,
+    workshop: &mut Workshop<'_>,
+    (inputs, layout): (&mut Inputs, &mut ImageLayout),
+) -> Result<(), Error> {
+    let sets = config::verity_sets(&config.partitions).unwrap_or_default();
+    let hashed = sets.iter().map(|set| set.data);
+    workshop.make_writable(inputs, layout, hashed)?;
+    let signing = signing::load(&request.signing)?;
+    protect::protect(config, inputs, layout, &signing)?;
+    let has_command = |partition: &PartitionConfig| !partition.tree_command.is_empty();
+    if config.partitions.iter().any(has_command) {
+        let folder = workshop.folder()?;
+        tree_command::run(config, base, request.digests, folder, (inputs, layout))?;
+        digests::check(&inputs.sources)?;
+        *layout = plan::lay_out_again(config, inputs, layout)?;
+    }
+    workshop.make_writable(inputs, layout, 0..config.partitions.len())
 }
 
 /// systemd-repart, and what it signs root hashes with.

@@ -98,6 +98,11 @@ pub struct ImageLayout {
 }
 
 impl ImageLayout {
+    /// The root hash of what a partition is protected by, or protects.
+    pub(crate) fn root_hash(&self, index: usize) -> Option<&str> {
+        self.root_hashes[index].as_deref()
+    }
+
     /// Notes the root hash of a partition, if there is one.
     pub(crate) fn set_root_hash(&mut self, index: Option<usize>, root_hash: &str) {
         if let Some(slot) = index.and_then(|index| self.root_hashes.get_mut(index)) {
@@ -146,6 +151,34 @@ pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Err
             });
         }
     }
+}
+
+/// Lays an image out again, when more of its content is known. What was hashed must not
+/// get another size; it keeps its root hash and UUIDs.
+///
+/// # Errors
+/// As [`lay_out`], and when what was hashed would get another size.
+pub fn lay_out_again(
+    config: &ImageConfig,
+    inputs: &Inputs,
+    before: &ImageLayout,
+) -> Result<ImageLayout, Error> {
+    let mut layout = lay_out(config, inputs)?;
+    layout.root_hashes.clone_from(&before.root_hashes);
+    for set in verity_sets(&config.partitions).unwrap_or_default() {
+        for index in [set.data, set.hash] {
+            let size = |layout: &ImageLayout| layout.entries[index].as_ref().map(|it| it.size);
+            if size(&layout) != size(before) {
+                return Err(in_partition(config, index, Error::Resized));
+            }
+            if let (Some(entry), Some(before)) =
+                (&mut layout.entries[index], &before.entries[index])
+            {
+                entry.uuid = before.uuid;
+            }
+        }
+    }
+    Ok(layout)
 }
 
 /// The content of one partition, which is in the table.

@@ -7,6 +7,7 @@
 mod closure;
 mod excluded;
 mod pieces;
+mod stat;
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -18,9 +19,10 @@ use tree_manifest::{Entry, File, Role, Tree, TreePath};
 
 use crate::config::{FileSystem, ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
-use crate::source::{Source, Sources, Stamp};
+use crate::source::{Source, Sources};
 use crate::tree::{FileContent, FileTree};
 use excluded::Excluded;
+pub(crate) use stat::{regular_file, stamp};
 
 pub use closure::Closure;
 
@@ -71,7 +73,7 @@ pub enum CheckDigests {
 }
 
 /// Finds the content of every partition. Relative paths of the description
-/// count from `base`.
+/// count from `base`. A partition whose tree is still to be made is empty.
 ///
 /// # Errors
 /// When something cannot be read, is of a type that cannot be copied, is not of
@@ -86,6 +88,10 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
     };
     let mut partitions = Vec::new();
     for (number, partition) in (1..).zip(&config.partitions) {
+        if !partition.tree_command.is_empty() {
+            partitions.push(PartitionInput::Empty);
+            continue;
+        }
         let input = scan
             .partition(partition)
             .map_err(|source| Error::Partition {
@@ -99,6 +105,26 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
         partitions,
         sources: scan.sources,
     })
+}
+
+/// Finds the content of a partition again, as `partition` now says it.
+pub(crate) fn rescan(
+    inputs: &mut Inputs,
+    partition: &PartitionConfig,
+    index: usize,
+    (base, digests): (&Path, CheckDigests),
+) -> Result<(), Error> {
+    let mut scan = Scan {
+        base,
+        digests,
+        sources: std::mem::take(&mut inputs.sources),
+        excluded: Excluded::default(),
+        keeps_links: false,
+    };
+    let input = scan.partition(partition);
+    inputs.sources = scan.sources;
+    inputs.partitions[index] = input?;
+    Ok(())
 }
 
 struct Scan<'a> {
@@ -365,29 +391,5 @@ fn not_a_place(error: &tree_manifest::PathError) -> Error {
     Error::NotAPlace {
         path: error.path.clone(),
         reason: error.reason,
-    }
-}
-
-/// What `stat` says of a regular file.
-pub(crate) fn regular_file(path: &Path) -> Result<Metadata, Error> {
-    let metadata = fs::metadata(path).map_err(error::read(path))?;
-    if metadata.is_file() {
-        return Ok(metadata);
-    }
-    Err(Error::Unusual {
-        path: path.to_owned(),
-        what: "not a regular file",
-    })
-}
-
-/// Which version of a file this is.
-pub(crate) fn stamp(metadata: &Metadata) -> Stamp {
-    let time = |seconds: i64, nanoseconds: i64| {
-        i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
-    };
-    Stamp {
-        inode: (metadata.dev(), metadata.ino()),
-        modified: time(metadata.mtime(), metadata.mtime_nsec()),
-        changed: time(metadata.ctime(), metadata.ctime_nsec()),
     }
 }

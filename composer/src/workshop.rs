@@ -1,7 +1,7 @@
 //! Where file systems are made by programs, before they become part of the image.
 #![expect(clippy::disallowed_methods, reason = "reads SOURCE_DATE_EPOCH")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use composer::Error;
 use composer::config::{FileSystem, ImageConfig};
@@ -55,7 +55,8 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
-    /// Makes the others, as large as their partitions.
+    /// Makes the others among these partitions, as large as they are; not once more what
+    /// is made.
     ///
     /// # Errors
     /// When one cannot be made.
@@ -63,8 +64,13 @@ impl<'a> Workshop<'a> {
         &mut self,
         inputs: &mut Inputs,
         layout: &ImageLayout,
+        indices: impl IntoIterator<Item = usize>,
     ) -> Result<(), Error> {
-        for (index, entry) in layout.entries.iter().enumerate() {
+        for index in indices {
+            if matches!(inputs.partitions[index], PartitionInput::Made { .. }) {
+                continue;
+            }
+            let entry = &layout.entries[index];
             let format = self.config.partitions[index].format;
             let is_writable = |format: FileSystem| mkfs::is_made(format) && !format.is_read_only();
             if let Some(entry) = entry
@@ -76,7 +82,20 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
+    /// The folder, which is made when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(&mut self) -> Result<&Path, Error> {
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => self.open()?,
+        };
+        Ok(self.folder.insert(folder).path())
+    }
+
     fn make(&mut self, index: usize, inputs: &mut Inputs, size: u64) -> Result<(), Error> {
+        let folder = self.folder()?.to_owned();
         let partition = &self.config.partitions[index];
         let identity = &self.identities[index];
         let tree = match std::mem::replace(&mut inputs.partitions[index], PartitionInput::Empty) {
@@ -91,11 +110,7 @@ impl<'a> Workshop<'a> {
             sector: self.config.sector_size(),
             time: self.time,
         };
-        let folder = match &self.folder {
-            Some(folder) => folder,
-            None => self.folder.insert(self.open()?),
-        };
-        let made = mkfs::make(order, tree, &mut inputs.sources, folder.path());
+        let made = mkfs::make(order, tree, &mut inputs.sources, &folder);
         inputs.partitions[index] = made.map_err(|source| Error::Partition {
             number: u32::try_from(index + 1).unwrap_or(u32::MAX),
             label: identity.label.clone(),

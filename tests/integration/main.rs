@@ -33,6 +33,9 @@ mod formats;
 /// dm-verity, judged by veritysetup, systemd-repart and systemd-dissect.
 mod verity;
 
+/// Trees that are made when root hashes are known.
+mod one_pass;
+
 /// Where `compose` puts partitions, against systemd-repart.
 mod placement;
 

@@ -24,7 +24,7 @@ const REPART_ONLY: [&str; 15] = [
 ];
 
 /// Keys that only this program can act on.
-const EMBEDDED_ONLY: [&str; 2] = ["cluster-size", "fat-type"];
+const EMBEDDED_ONLY: [&str; 3] = ["cluster-size", "fat-type", "tree-command"];
 
 /// Values by which a key asks for nothing.
 fn asks_for_nothing(value: &Value) -> bool {

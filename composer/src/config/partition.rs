@@ -65,6 +65,9 @@ pub struct PartitionConfig {
     /// A tree: `MANIFEST#ROLE`, or a directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
+    /// A program, with its arguments, that makes the tree when root hashes are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tree_command: Vec<String>,
     /// Files and directories to copy: `SOURCE` or `SOURCE:TARGET`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copy_files: Vec<String>,
@@ -254,6 +257,7 @@ impl PartitionConfig {
     #[must_use]
     pub fn has_files(&self) -> bool {
         self.tree.is_some()
+            || !self.tree_command.is_empty()
             || !self.copy_files.is_empty()
             || !self.make_directories.is_empty()
             || !self.make_symlinks.is_empty()

@@ -3,6 +3,7 @@
 use super::choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
 use super::partition::PartitionConfig;
 use crate::size::ByteSize;
+use crate::tree_command::OUT;
 
 /// The greatest weight, as in systemd-repart.
 const MAX_WEIGHT: u32 = 1_000_000;
@@ -17,6 +18,7 @@ pub fn check(partition: &PartitionConfig) -> Result<(), String> {
     check_content(partition)?;
     check_fat(partition)?;
     check_files(partition)?;
+    check_command(partition)?;
     check_store(partition)?;
     check_protection(partition)
 }
@@ -130,6 +132,35 @@ fn check_content(partition: &PartitionConfig) -> Result<(), String> {
     }
     if partition.compression_level.is_some() && partition.compression.is_none() {
         return Err("`compression-level` needs `compression`".to_owned());
+    }
+    Ok(())
+}
+
+fn check_command(partition: &PartitionConfig) -> Result<(), String> {
+    if partition.tree_command.is_empty() {
+        return Ok(());
+    }
+    let mut words = partition.tree_command.iter();
+    if !words.any(|word| word.contains(OUT)) {
+        return Err(format!(
+            "`tree-command` is not told where to make the tree: give it `{OUT}`"
+        ));
+    }
+    if let Some(tree) = &partition.tree
+        && !tree.starts_with(OUT)
+    {
+        return Err(format!(
+            "`tree` is made by `tree-command`: write `{OUT}`, or `{OUT}/MANIFEST#ROLE`"
+        ));
+    }
+    if let Some(format) = partition.format.filter(|format| format.is_read_only()) {
+        let name = format.name();
+        return Err(format!(
+            "`tree-command` is for file systems whose size is known before: not for {name}"
+        ));
+    }
+    if partition.verity.is_some_and(|verity| verity != Verity::Off) {
+        return Err("`tree-command` runs when hashes are known: not on what is hashed".to_owned());
     }
     Ok(())
 }
