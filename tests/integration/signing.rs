@@ -323,16 +323,8 @@ fn a_tree_is_signed_by_tools_that_never_see_it() {
     assert!(nothing.contains("holds no signature"), "{nothing}");
 }
 
-/// A tree whose boot loader and kernel are signed, with our keys to be enrolled, and
-/// an image of it. `spoil` may change the kernel after it was signed.
-fn secure_image(kit: &Kit, spoil: impl FnOnce(&mut Vec<u8>)) {
-    fs::copy(lab::systemd_boot(), kit.path("loader.efi")).unwrap();
-    fs::copy(lab::vmlinuz(), kit.path("vmlinuz")).unwrap();
-    sign(kit, "loader.efi", "loader.efi");
-    sign(kit, "vmlinuz", "vmlinuz");
-    let mut kernel = fs::read(kit.path("vmlinuz")).unwrap();
-    spoil(&mut kernel);
-    kit.write("vmlinuz", kernel);
+/// A tree of a real system, with our keys to be enrolled, and an image of it.
+fn secure_image(kit: &Kit, arguments: &[&str]) {
     let mut document = real_document("secure");
     document["org.nixos.bootspec.v1"]["kernel"] = json!(kit.path("vmlinuz"));
     document["org.nixos.specialisation.v1"] = json!({});
@@ -340,11 +332,26 @@ fn secure_image(kit: &Kit, spoil: impl FnOnce(&mut Vec<u8>)) {
     kit.esp_builder()
         .args(["--bootspec", "boot.json", "--systemd-boot", "loader.efi"])
         .args(["--timeout", "0", "--set", "secure-boot-enroll=force"])
-        .args(["--enroll-keys", "keys", "out"])
+        .args(["--enroll-keys", "keys", "--measure"])
+        .args(arguments)
+        .arg("out")
         .ok();
     let partition = esp("").replace("\"tree\"", "\"out/manifest.json#esp\"");
     kit.describe("", &partition);
     kit.compose().args(["-q", "image.toml"]).ok();
+}
+
+/// What register 4 is predicted to be when the kernel of a tree runs.
+fn predicted_boot(kit: &Kit) -> String {
+    let text = fs::read_to_string(kit.path("out/measurements.json")).unwrap();
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let images = found["images"].as_array().unwrap();
+    let mut kernels = images.iter().filter(|image| {
+        let path = image["path"].as_str().unwrap();
+        path.starts_with("EFI/nixos/")
+    });
+    let kernel = kernels.next().unwrap();
+    kernel["pcr-4"]["sha256"].as_str().unwrap().to_uppercase()
 }
 
 #[test]
@@ -352,23 +359,37 @@ fn firmware_enrols_our_keys_and_starts_what_they_signed_and_nothing_else() {
     let kit = kit_with_keys();
     let vars = kit.path("vars.fd");
     fs::copy(lab::firmware_variables(), &vars).unwrap();
+    fs::copy(lab::vmlinuz(), kit.path("vmlinuz")).unwrap();
+    fs::copy(lab::systemd_boot(), kit.path("loader.efi")).unwrap();
     let options = BootOptions {
         secure: true,
         vars: Some(vars),
-        timeout: Some(120),
+        tpm: true,
+        timeout: Some(300),
         ..BootOptions::default()
     };
-    secure_image(&kit, |_| {});
+    let signed = ["--secure-boot-key", "keys/db.key"];
+    let signed = [&signed[..], &["--secure-boot-certificate", "keys/db.pem"]].concat();
+    secure_image(&kit, &[&signed[..], &["--by-reference"]].concat());
     // The first boot enrols and starts again; the second finds the keys there.
     for _ in 0..2 {
         let report = boot(&kit.image(), &options);
         assert_eq!(report.efi("SecureBoot"), Some("1"), "{report:?}");
+        assert_eq!(report.pcr(4), Some(predicted_boot(&kit).as_str()));
     }
-    secure_image(&kit, |kernel| {
-        let middle = kernel.len() / 2;
-        kernel[middle] ^= 1;
-    });
-    // The boot loader says it and would show its menu for ever.
+    // Of what is not signed, firmware refuses the boot loader already.
+    secure_image(&kit, &[]);
+    let serial = boot_until(&kit.image(), &options, "Access Denied");
+    assert_eq!(GuestReport::parse(&serial), None);
+    // Of a kernel that was changed after it was signed, the boot loader says it, and
+    // would show its menu for ever.
+    sign(&kit, "loader.efi", "loader.efi");
+    sign(&kit, "vmlinuz", "vmlinuz");
+    let mut kernel = fs::read(kit.path("vmlinuz")).unwrap();
+    let middle = kernel.len() / 2;
+    kernel[middle] ^= 1;
+    kit.write("vmlinuz", kernel);
+    secure_image(&kit, &[]);
     let serial = boot_until(&kit.image(), &options, "Access denied");
     assert_eq!(GuestReport::parse(&serial), None);
 }
