@@ -31,6 +31,10 @@ use crate::settings::InitrdSecrets;
 use crate::source::{DIRECTORY, Sources, read_whole};
 use crate::warning::Warning;
 
+mod kept;
+
+use kept::kept;
+
 /// The most that a program may append, in bytes: firmware has to load it.
 const LARGEST: u64 = 64 << 20;
 
@@ -79,7 +83,7 @@ pub(crate) fn add(
                 });
             }
             Err(reason) => {
-                let kept = kept(boot, &path);
+                let kept = kept(boot, &path, entry);
                 warnings.push(Warning::OldSecrets {
                     whose,
                     reason: reason.clone(),
@@ -119,12 +123,6 @@ fn place(entry: &BootEntry, program: &Path) -> TreePath {
     let name = Sha256::of(parts.join("\n").as_bytes());
     TreePath::new(format!("{DIRECTORY}/{name}-secrets.efi"))
         .unwrap_or_else(|error| unreachable!("a path of digits: {error}"))
-}
-
-/// The secrets that an earlier run left on one of the partitions.
-fn kept(boot: &[PathBuf], path: &TreePath) -> Option<Secret> {
-    let read = |partition: &PathBuf| fs::read(path.on(partition)).ok();
-    boot.iter().find_map(read).map(Secret::from)
 }
 
 /// Lets a program append to an empty file; or says why that failed.

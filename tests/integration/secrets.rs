@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use integration_tests::Peer;
+use integration_tests::{Peer, lab};
 
 use crate::kit::Kit;
 use crate::system::made_up_document;
@@ -127,4 +127,40 @@ fn an_old_generation_keeps_its_secrets_and_the_default_must_have_them() {
         said.contains("everybody can read the initrd secrets on `esp`"),
         "{said}"
     );
+}
+
+#[test]
+fn images_hold_secrets_and_keep_those_of_an_earlier_run() {
+    let kit = machine();
+    let images = || {
+        let install = install(&kit).args(["--layout", "uki", "--stub"]);
+        install.arg(lab::systemd_stub())
+    };
+    let image = |number: u32| {
+        let name = format!("esp/EFI/Linux/nixos-generation-{number}.efi");
+        fs::read(kit.path(&name)).unwrap()
+    };
+    let holds = |image: &[u8], text: &str| {
+        let text = text.as_bytes();
+        image.windows(text.len()).any(|window| window == text)
+    };
+    images().ok();
+    let before = image(1);
+    assert!(holds(&before, "secret one") && holds(&image(2), "secret one"));
+    let state = fs::read_to_string(kit.path("esp/loader/esp-builder.json")).unwrap();
+    assert!(!state.contains("secret one"), "{state}");
+    let said = images().arg("--json").ok();
+    assert!(said.contains("\"writes\":0"), "{said}");
+    kit.write("key", "two");
+    program(&kit, 1, "exit 1");
+    let output = images().run();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("those of an earlier run are kept"), "{said}");
+    assert!(image(1) == before, "the older image is another");
+    assert!(holds(&image(2), "secret two") && !holds(&image(2), "secret one"));
+    // They are found when entries take the place of images, and images that of entries.
+    install(&kit).ok();
+    assert_eq!(secrets(&kit, 1)[0].1.trim_end_matches('\0'), "secret one");
+    images().ok();
+    assert!(image(1) == before, "the older image is another");
 }
