@@ -63,6 +63,8 @@ struct ComposeArgs {
     repart: OsString,
     #[command(flatten)]
     signing: SigningRequest,
+    #[command(flatten)]
+    artifacts: ArtifactsRequest,
     /// Show the layout and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -82,6 +84,31 @@ struct ComposeArgs {
     /// Print nothing but errors.
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// What goes along with the image.
+#[derive(Debug, Clone, Args)]
+pub struct ArtifactsRequest {
+    /// Write each partition to a file beside the image too.
+    #[arg(long)]
+    pub split: bool,
+    /// Write the digests of all files to `SHA256SUMS` beside them.
+    #[arg(long)]
+    pub sums: bool,
+    /// Write transfers of systemd-sysupdate to a directory; implies `--split`.
+    #[arg(long, value_name = "DIRECTORY", requires = "sysupdate_source")]
+    pub sysupdate: Option<PathBuf>,
+    /// Where machines find the files: a URL, or a directory.
+    #[arg(long, value_name = "URL", requires = "sysupdate")]
+    pub sysupdate_source: Option<String>,
+}
+
+impl ArtifactsRequest {
+    /// Whether anything is asked for.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        self.split || self.sums || self.sysupdate.is_some()
+    }
 }
 
 /// With what root hashes of dm-verity are signed.
@@ -236,6 +263,8 @@ pub struct ComposeRequest {
     pub repart: OsString,
     /// With what root hashes are signed.
     pub signing: SigningRequest,
+    /// What goes along with the image.
+    pub artifacts: ArtifactsRequest,
     /// Whether to stop before the first byte is written.
     pub dry_run: bool,
     /// Whether the report is JSON.
@@ -275,6 +304,7 @@ pub fn parse() -> Request {
         output: compose.output,
         repart: compose.repart,
         signing: compose.signing,
+        artifacts: compose.artifacts,
         dry_run: compose.dry_run,
         json: compose.json,
         digests: match compose.digests {

@@ -202,6 +202,18 @@ impl ImageConfig {
         Ok(config)
     }
 
+    /// Refuses what only this program does where another engine is chosen.
+    ///
+    /// # Errors
+    /// With a sentence that begins with `what`.
+    pub fn require_embedded(&self, what: &str) -> Result<(), Error> {
+        if self.image.engine == Engine::Embedded {
+            return Ok(());
+        }
+        let message = format!("{what}: only the engine `embedded` does that");
+        Err(Error::config(Path::new("image.toml"), message))
+    }
+
     /// The sector size.
     #[must_use]
     pub fn sector_size(&self) -> SectorSize {

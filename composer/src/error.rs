@@ -208,6 +208,15 @@ pub enum Error {
     /// What was hashed would get another size.
     #[error("its size depends on a tree whose content depends on its root hash")]
     Resized,
+    /// A partition cannot become a file.
+    #[error("`split-name`: {reason}")]
+    SplitName {
+        /// Why.
+        reason: String,
+    },
+    /// No partition can be updated.
+    #[error("no partition that is written apart has the version of the image in its label")]
+    NoTransfer,
     /// There is no signature of a root hash.
     #[error("there is no key to sign the root hash {root_hash} with, and no signature of it")]
     NoSignature {
@@ -339,6 +348,9 @@ impl Error {
             ),
             Self::Resized => {
                 "set `size = \"auto\"`, or the `size-max-bytes` of this partition, or the `size-min-bytes` of that with `tree-command`".to_owned()
+            }
+            Self::NoTransfer => {
+                "set `version`, and labels such as `NAME_VERSION`, by which systemd-sysupdate knows what is installed".to_owned()
             }
             Self::NotATime { .. } => "write seconds since 1970, or unset it".to_owned(),
             Self::OldProgram { since, .. } => {

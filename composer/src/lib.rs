@@ -39,6 +39,7 @@ pub mod scan;
 pub mod seed;
 pub mod size;
 pub mod source;
+pub mod split;
 pub mod stream;
 pub mod swap;
 pub mod table;

@@ -1,5 +1,6 @@
 //! `compose`: the command line of the [`composer`] library.
 
+mod artifacts;
 mod cli;
 mod describe;
 mod files;
@@ -16,6 +17,7 @@ use composer::image::Image;
 use composer::inspect::Layout;
 use composer::plan::{self, ImageLayout, ImagePlan};
 use composer::scan::Inputs;
+use composer::source::Sources;
 use composer::{Error, digests, protect, repart, scan, tree_command};
 use extents::{Content, ExtentMap};
 use serde_json::json;
@@ -53,6 +55,10 @@ fn main() -> ExitCode {
 fn compose(request: &ComposeRequest) -> Result<(), Error> {
     let (config, base) = describe::load(&request.description)?;
     let output = Output::of(request, &config, &base)?;
+    if request.artifacts.is_some() {
+        output.path()?;
+        config.require_embedded("`--split`, `--sums` and `--sysupdate`")?;
+    }
     if config.image.engine == Engine::Repart && !request.dry_run {
         let path = output.path()?;
         let said = repart::write(&config, &base, &program(request), path)?;
@@ -72,9 +78,27 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
     }
     let plan = plan::complete(&config, &inputs, &layout)?;
     if !request.dry_run {
-        output.write(request, &config.image, &plan, &inputs.sources)?;
+        write(request, &config, &plan, &inputs.sources, &output)?;
     }
     tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
+}
+
+/// Writes the image and what goes along with it.
+fn write(
+    request: &ComposeRequest,
+    config: &ImageConfig,
+    plan: &ImagePlan,
+    sources: &Sources,
+    output: &Output,
+) -> Result<(), Error> {
+    if !request.artifacts.is_some() {
+        return output.write(request, &config.image, plan, sources);
+    }
+    let (image, wanted) = (output.path()?, &request.artifacts);
+    let artifacts = artifacts::plan(wanted, config, plan, image)?;
+    output.write(request, &config.image, plan, sources)?;
+    let written = (plan, config.image.compress);
+    artifacts::write(&artifacts, wanted, written, sources, image)
 }
 
 /// Makes what depends on the layout: file systems, hashes, and trees that name them.

@@ -40,6 +40,8 @@ pub struct ImagePlan {
 /// A partition of a planned image.
 #[derive(Debug)]
 pub struct PlannedPartition {
+    /// Its place among those of the description.
+    pub index: usize,
     /// Its entry in the table.
     pub entry: TableEntry,
     /// What is in it.
@@ -228,6 +230,7 @@ pub fn complete(
         extents.append(entry.start, bytes);
         let root_hash = root_hash.clone();
         partitions.push(PlannedPartition {
+            index,
             entry,
             content,
             root_hash,

@@ -36,6 +36,9 @@ mod verity;
 /// Trees that are made when root hashes are known.
 mod one_pass;
 
+/// Partitions as files, digests, and updates by systemd-sysupdate.
+mod updates;
+
 /// Where `compose` puts partitions, against systemd-repart.
 mod placement;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Engine, PartitionConfig};
 
 /// Keys that only systemd-repart can act on.
-const REPART_ONLY: [&str; 15] = [
+const REPART_ONLY: [&str; 14] = [
     "add-validate-fs",
     "block-device-replace",
     "discard",
@@ -17,7 +17,6 @@ const REPART_ONLY: [&str; 15] = [
     "integrity-algorithm",
     "key-file",
     "mount-point",
-    "split-name",
     "supplement-for",
     "tpm2-pcrs",
     "volume-name",
