@@ -253,6 +253,23 @@ fn a_kernel_without_a_generation_is_an_image_too() {
 }
 
 #[test]
+fn each_architecture_has_its_stub() {
+    let kit = Kit::new();
+    let mut arm = with("kernel", json!("/nix/store/ka-linux-6.18/Image"));
+    arm["org.nixos.bootspec.v1"]["system"] = json!("aarch64-linux");
+    let planned = plan(&images(kit.settings(&[document(), arm]))).unwrap();
+    let images = planned.images.images.iter();
+    let machines = images.map(|image| {
+        let made = tempfile::NamedTempFile::new().unwrap();
+        content::write(&image.content, made.as_file()).unwrap();
+        let head = fs::read(made.path()).unwrap();
+        PeImage::parse(&head).unwrap().machine
+    });
+    assert_eq!(machines.collect::<Vec<_>>(), [X64, AA64]);
+    assert_eq!(planned.name_of(1).as_str(), "nixos-generation-2.efi");
+}
+
+#[test]
 fn stubs_that_do_not_fit_are_refused_with_what_to_do() {
     let kit = Kit::new();
     let good = kit.write("good.stub", stub(X64, "260"));
@@ -262,7 +279,6 @@ fn stubs_that_do_not_fit_are_refused_with_what_to_do() {
         pe(X64, "#### LoaderInfo: systemd-boot 260 ####"),
     );
     let text = kit.write("text", "stub");
-    kit.write("nix/store/sys2-nixos/kernel", pe(AA64, "kernel"));
     let cases = [vec![good, other], vec![loader], vec![text]];
     let mut errors = Vec::new();
     for stubs in cases {
