@@ -21,6 +21,7 @@ Examples:
   compose --dry-run image.toml          show the layout and write nothing
   compose --definitions repart.d -o disk.raw
                                         write what definitions of systemd-repart describe
+  compose update disk.raw image.toml    write what differs into an image that is there
   compose repart image.toml -o repart.d write such definitions
   compose inspect disk.raw              what is in an image
   compose ls disk.raw /EFI              what is in a directory of its ESP
@@ -87,7 +88,7 @@ struct ComposeArgs {
 }
 
 /// What goes along with the image.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ArtifactsRequest {
     /// Write each partition to a file beside the image too.
     #[arg(long)]
@@ -172,6 +173,18 @@ pub enum Generate {
 enum Command {
     #[command(flatten)]
     Look(Look),
+    /// Bring an image to what its description says now, and write only what differs.
+    Update {
+        /// The image.
+        image: PathBuf,
+        #[command(flatten)]
+        description: Description,
+        #[command(flatten)]
+        signing: SigningRequest,
+        /// Print nothing but errors.
+        #[arg(short, long)]
+        quiet: bool,
+    },
     /// Write definitions by which systemd-repart makes the image of a description.
     Repart {
         #[command(flatten)]
@@ -243,6 +256,8 @@ pub enum Look {
 pub enum Request {
     /// An image.
     Compose(ComposeRequest),
+    /// An image that is there already.
+    Update(ComposeRequest),
     /// A look into one.
     Look(Look),
     /// Definitions of systemd-repart, and where to write them.
@@ -297,6 +312,26 @@ pub fn parse() -> Request {
             description,
             output,
         }) => return Request::Definitions(description, output),
+        Some(Command::Update {
+            image,
+            description,
+            signing,
+            quiet,
+        }) => {
+            return Request::Update(ComposeRequest {
+                description,
+                output: Some(image),
+                repart: OsString::new(),
+                signing,
+                artifacts: ArtifactsRequest::default(),
+                dry_run: false,
+                json: false,
+                digests: CheckDigests::Auto,
+                sync: true,
+                progress: ProgressStyle::Auto,
+                quiet,
+            });
+        }
         None => {}
     }
     Request::Compose(ComposeRequest {

@@ -45,6 +45,7 @@ pub mod swap;
 pub mod table;
 pub mod tree;
 pub mod tree_command;
+pub mod update;
 pub mod verify;
 pub mod volume;
 pub mod window;

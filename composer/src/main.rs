@@ -18,12 +18,13 @@ use composer::inspect::Layout;
 use composer::plan::{self, ImageLayout, ImagePlan};
 use composer::scan::Inputs;
 use composer::source::Sources;
-use composer::{Error, digests, protect, repart, scan, tree_command};
+use composer::{Error, digests, protect, repart, scan, tree_command, update};
 use extents::{Content, ExtentMap};
 use serde_json::json;
 
 use cli::{ComposeRequest, Description, Request};
 use output::Output;
+use report::Progress;
 use workshop::Workshop;
 
 /// `verify` found differences.
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             write_definitions(&description, &output).map(|()| ExitCode::SUCCESS)
         }
         Request::Compose(request) => compose(&request).map(|()| ExitCode::SUCCESS),
+        Request::Update(request) => update(&request).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         report::error(&error);
@@ -65,22 +67,50 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
         let layout = Layout::of_image(&Image::open(path)?)?;
         return tell(request, &layout.with_root_hashes(&said), None, &output);
     }
-    let mut inputs = scan::scan(&config, &base, request.digests)?;
+    let mut workshop = Workshop::new(&config, output.folder())?;
+    let (plan, sources) = plan_image(request, &config, &base, &mut workshop)?;
+    if !request.dry_run {
+        write(request, &config, &plan, &sources, &output)?;
+    }
+    tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
+}
+
+/// Brings an image to what its description says, and tells what was written.
+fn update(request: &ComposeRequest) -> Result<(), Error> {
+    let (config, base) = describe::load(&request.description)?;
+    config.require_embedded("`compose update`")?;
+    let output = Output::of(request, &config, &base)?;
+    let path = output.path()?;
+    let mut workshop = Workshop::new(&config, output.folder())?;
+    let (plan, sources) = plan_image(request, &config, &base, &mut workshop)?;
+    let mut progress = Progress::start(request.progress, plan.extents.data());
+    let updated = update::update(&plan, &sources, path, &mut |bytes| progress.advance(bytes));
+    progress.finish();
+    if request.quiet {
+        return updated.map(drop);
+    }
+    report::print(&report::of_update(&updated?)).map_err(output_error)
+}
+
+/// Reads, checks and plans.
+fn plan_image(
+    request: &ComposeRequest,
+    config: &ImageConfig,
+    base: &Path,
+    workshop: &mut Workshop<'_>,
+) -> Result<(ImagePlan, Sources), Error> {
+    let mut inputs = scan::scan(config, base, request.digests)?;
     if !request.dry_run {
         digests::check(&inputs.sources)?;
     }
-    let mut workshop = Workshop::new(&config, output.folder())?;
     workshop.make_read_only(&mut inputs)?;
-    let mut layout = plan::lay_out(&config, &inputs)?;
+    let mut layout = plan::lay_out(config, &inputs)?;
     if !request.dry_run {
         let stage = (&mut inputs, &mut layout);
-        fill(request, &config, &base, &mut workshop, stage)?;
+        fill(request, config, base, workshop, stage)?;
     }
-    let plan = plan::complete(&config, &inputs, &layout)?;
-    if !request.dry_run {
-        write(request, &config, &plan, &inputs.sources, &output)?;
-    }
-    tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
+    let plan = plan::complete(config, &inputs, &layout)?;
+    Ok((plan, inputs.sources))
 }
 
 /// Writes the image and what goes along with it.

@@ -59,13 +59,7 @@ pub fn write(
         let file = file.map_err(error::write(output))?;
         stream::compress(extents, sources, compression, file, progress)?;
     } else {
-        let mut writer = Writer {
-            output,
-            file: temporary.as_file(),
-            copier: Copier::default(),
-            progress,
-        };
-        writer.write(extents, sources)?;
+        write_into(temporary.as_file(), output, extents, sources, progress)?;
     }
     if options.sync {
         temporary
@@ -91,6 +85,23 @@ pub(crate) fn fill(
         file,
         copier: Copier::default(),
         progress: &mut |_| {},
+    };
+    writer.write(extents, sources)
+}
+
+/// Writes extents to an open file, whose holes are left as they are.
+pub(crate) fn write_into(
+    file: &File,
+    output: &Path,
+    extents: &ExtentMap,
+    sources: &Sources,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    let mut writer = Writer {
+        output,
+        file,
+        copier: Copier::default(),
+        progress,
     };
     writer.write(extents, sources)
 }

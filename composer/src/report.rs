@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
 use composer::Error;
+use composer::update::Updated;
 
 use crate::cli::ProgressStyle;
 
@@ -41,6 +42,24 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Prints on standard error what is usually printed on standard output.
 pub fn print_beside(text: &str) -> io::Result<()> {
     io::stderr().lock().write_all(text.as_bytes())
+}
+
+/// What became of an image that was updated.
+pub fn of_update(updated: &Updated) -> String {
+    let mut text = String::new();
+    for damage in &updated.repaired {
+        let _ = writeln!(text, "repaired {damage}");
+    }
+    for number in &updated.written {
+        let _ = writeln!(text, "wrote partition {number}");
+    }
+    if updated.table {
+        text += "wrote the partition table\n";
+    }
+    if text.is_empty() {
+        text += "nothing differs\n";
+    }
+    text
 }
 
 /// Progress over a known number of bytes.

@@ -39,6 +39,9 @@ mod one_pass;
 /// Partitions as files, digests, and updates by systemd-sysupdate.
 mod updates;
 
+/// `compose update`.
+mod in_place;
+
 /// Where `compose` puts partitions, against systemd-repart.
 mod placement;
 

@@ -1,0 +1,68 @@
+//! What users can do about errors.
+
+use std::io;
+
+use super::Error;
+
+impl Error {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Partition { source, .. } => return source.hint(),
+            Self::Manifest { source, .. } => return source.hint().map(ToOwned::to_owned),
+            Self::Read { .. } => "check that it exists and is readable".to_owned(),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free space, or write the image to another file system".to_owned()
+            }
+            Self::Collision { .. } => "FAT ignores case: rename one of the two".to_owned(),
+            Self::Twice { .. } => "name each place in a partition once".to_owned(),
+            Self::VolumeFull { least, .. } => format!(
+                "set `size-min-bytes = \"{}M\"` or more, or leave the sizes out",
+                least.bytes() >> 20
+            ),
+            Self::TooLarge { needed, .. } => {
+                format!(
+                    "set `size-max-bytes` to {} or more, or leave it out",
+                    needed.bytes()
+                )
+            }
+            Self::Outgrown { needed, .. } => {
+                format!("set `size-min-bytes` to {} or more", needed.bytes())
+            }
+            Self::ImageFull { needed, .. } => {
+                format!(
+                    "set `size = {}` or more, or `size = \"auto\"`",
+                    needed.bytes()
+                )
+            }
+            Self::NoProgram { package, .. } => {
+                format!("install `{package}`, or name the program where it is")
+            }
+            Self::NoSignature { root_hash } => format!(
+                "name `--private-key` and `--certificate`, or sign these 64 digits as a detached PKCS#7 and name it with `--verity-signature {root_hash}:FILE`"
+            ),
+            Self::Resized => {
+                "set `size = \"auto\"`, or the `size-max-bytes` of this partition, or the `size-min-bytes` of that with `tree-command`".to_owned()
+            }
+            Self::NoTransfer => {
+                "set `version`, and labels such as `NAME_VERSION`, by which systemd-sysupdate knows what is installed".to_owned()
+            }
+            Self::Unlike { .. } => "compose it anew; an update moves nothing".to_owned(),
+            Self::NotATime { .. } => "write seconds since 1970, or unset it".to_owned(),
+            Self::OldProgram { since, .. } => {
+                format!("use systemd {since} or newer, or leave the key out")
+            }
+            Self::NoGeometry { .. } => {
+                "leave `fat-type` and `cluster-size` out, or choose another size".to_owned()
+            }
+            Self::DirectoryFull { .. } => "spread the files over several directories".to_owned(),
+            Self::NotAsManifest { .. } => "build the tree again".to_owned(),
+            Self::NoSource(_) => {
+                "build a tree with `esp-builder OUT` and take its manifest".to_owned()
+            }
+            Self::Changed { .. } => "run again when nothing writes to it".to_owned(),
+            _ => return None,
+        })
+    }
+}

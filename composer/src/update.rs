@@ -1,0 +1,202 @@
+//! Brings an image to what its description says now, in place.
+//!
+//! Only partitions whose content differs are written, sparse as in a new image. They come
+//! first, then the backup of the table, then the table, each on the disk before the next
+//! begins: at any time one of both tables is whole, and agrees with where partitions are.
+#![expect(clippy::disallowed_methods, reason = "writes the image")]
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use extents::ExtentMap;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use crate::error::{self, Error};
+use crate::image::Image;
+use crate::pieces;
+use crate::plan::ImagePlan;
+use crate::raw;
+use crate::source::Sources;
+use crate::table::FIRST_BYTE;
+
+/// What became of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Updated {
+    /// The numbers of the partitions that were written.
+    pub written: Vec<u32>,
+    /// Whether the table was written.
+    pub table: bool,
+    /// What was wrong with the table before.
+    pub repaired: Vec<String>,
+}
+
+/// Makes an image what a plan says.
+///
+/// `progress` is told how many bytes were written since the last call.
+///
+/// # Errors
+/// When the image has another size or partitions elsewhere, which is found before anything
+/// is written; when a source changed, or reading or writing fails.
+pub fn update(
+    plan: &ImagePlan,
+    sources: &Sources,
+    path: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Updated, Error> {
+    let image = Image::open(path)?;
+    check_places(plan, &image)?;
+    let open = OpenOptions::new().read(true).write(true).open(path);
+    let mut target = Target {
+        file: open.map_err(error::write(path))?,
+        path,
+        plan,
+        sources,
+        progress,
+    };
+    let mut updated = Updated {
+        repaired: image.damage,
+        ..Updated::default()
+    };
+    for (number, partition) in (1..).zip(&plan.partitions) {
+        let entry = &partition.entry;
+        if target.replace(entry.start, entry.size)? {
+            updated.written.push(number);
+        }
+    }
+    // What is behind the last partition is the backup of the table.
+    let ends = plan.partitions.iter().map(|partition| &partition.entry);
+    let end = ends.map(|entry| entry.start + entry.size).max();
+    let end = end.unwrap_or(FIRST_BYTE);
+    let mut tables = [(end, plan.extents.length() - end), (0, FIRST_BYTE)];
+    // Never the only one that is whole first.
+    if updated.repaired.iter().any(|it| it.starts_with("primary")) {
+        tables.reverse();
+    }
+    for (start, length) in tables {
+        updated.table |= target.replace(start, length)?;
+    }
+    Ok(updated)
+}
+
+/// Refuses an image that would have to move something.
+fn check_places(plan: &ImagePlan, image: &Image) -> Result<(), Error> {
+    let refuse = |reason: String| Err(Error::Unlike { reason });
+    let (size, sector) = (plan.extents.length(), plan.sector);
+    if (image.size, image.sector) != (size, sector) {
+        return refuse(format!(
+            "it has {} bytes in sectors of {}, and the description makes {size} in sectors of {}",
+            image.size,
+            image.sector.get(),
+            sector.get()
+        ));
+    }
+    let places = image.partitions.iter();
+    let places: Vec<_> = places
+        .map(|(number, it)| (*number, it.start, it.size))
+        .collect();
+    let planned = (1..).zip(&plan.partitions);
+    let planned: Vec<_> = planned
+        .map(|(number, it)| (number, it.entry.start, it.entry.size))
+        .collect();
+    for (found, planned) in places.iter().zip(&planned) {
+        if found != planned {
+            return refuse(format!(
+                "partition {} has {} bytes at {}, and the description makes partition {} of {} bytes at {}",
+                found.0, found.2, found.1, planned.0, planned.2, planned.1
+            ));
+        }
+    }
+    if places.len() != planned.len() {
+        let (found, planned) = (places.len(), planned.len());
+        return refuse(format!(
+            "it has {found} partitions, and the description makes {planned}"
+        ));
+    }
+    Ok(())
+}
+
+/// An image that is written to.
+struct Target<'a> {
+    file: File,
+    path: &'a Path,
+    plan: &'a ImagePlan,
+    sources: &'a Sources,
+    progress: &'a mut dyn FnMut(u64),
+}
+
+/// Why a comparison ended.
+enum Ended {
+    Different,
+    Failed(Error),
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Target<'_> {
+    /// Writes a run of the image and waits for the disk, if it differs; tells whether it
+    /// did.
+    fn replace(&mut self, start: u64, length: u64) -> Result<bool, Error> {
+        let map = self.plan.extents.slice(start, length);
+        if self.is_equal(&map, start)? {
+            return Ok(false);
+        }
+        let mut end = start;
+        for extent in map.extents() {
+            self.clear(end, start + extent.start - end)?;
+            end = start + extent.end();
+        }
+        self.clear(end, start + length - end)?;
+        let mut whole = ExtentMap::hole(self.plan.extents.length());
+        whole.append(start, map);
+        raw::write_into(&self.file, self.path, &whole, self.sources, self.progress)?;
+        self.file.sync_data().map_err(error::write(self.path))?;
+        Ok(true)
+    }
+
+    fn is_equal(&self, map: &ExtentMap, start: u64) -> Result<bool, Error> {
+        let mut at = start;
+        let mut found = Vec::new();
+        let compared = pieces::read(map, self.sources, |bytes| {
+            found.resize(bytes.len(), 0);
+            let read = self.file.read_exact_at(&mut found, at);
+            read.map_err(error::read(self.path))?;
+            at += bytes.len() as u64;
+            if found == bytes {
+                Ok(())
+            } else {
+                Err(Ended::Different)
+            }
+        });
+        match compared {
+            Ok(()) => Ok(true),
+            Err(Ended::Different) => Ok(false),
+            Err(Ended::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Makes a run read as zeros, as a hole where the file system can.
+    fn clear(&self, start: u64, length: u64) -> Result<(), Error> {
+        if length == 0 {
+            return Ok(());
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, flags, start, length) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            result => return result.map_err(|errno| error::write(self.path)(errno.into())),
+        }
+        ExtentMap::hole(length).read(|_, _, _| Ok(()), {
+            let mut at = start;
+            move |zeros: &[u8]| {
+                let written = self.file.write_all_at(zeros, at);
+                at += zeros.len() as u64;
+                written.map_err(error::write(self.path))
+            }
+        })
+    }
+}
