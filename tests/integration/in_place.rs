@@ -1,6 +1,8 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use integration_tests::{Peer, binary};
+
 use crate::kit::{Kit, esp, judge_table, noise};
 
 /// An image of an ESP and protected data.
@@ -94,4 +96,29 @@ fn what_would_have_to_move_is_refused_and_nothing_is_written() {
         assert!(fs::read(kit.image()).unwrap() == before);
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn an_interrupted_update_leaves_a_table_and_the_next_one_finishes() {
+    let kit = kit();
+    let length = fs::metadata(kit.image()).unwrap().len();
+    // The process dies at the first write behind so many KiB.
+    for (round, limit) in [1024, 34 * 1024, length / 1024 - 16, length / 1024 - 1]
+        .into_iter()
+        .enumerate()
+    {
+        kit.write("tree/kernel", noise(10 + round, 200_000));
+        kit.write("blocks", noise(20 + round, 1 << 20));
+        let compose = binary::built("compose");
+        let script = format!(
+            "ulimit -f {limit}; exec '{}' update -q image.raw image.toml",
+            compose.display()
+        );
+        let bash = Peer::host("bash").dir(kit.root()).args(["-c", &script]);
+        assert!(!bash.run().status.success(), "{limit}");
+        kit.compose().args(["inspect", "image.raw"]).ok();
+        let said = update(&kit);
+        assert!(said.contains("wrote the partition table"), "{said}");
+        is_as_new(&kit);
+    }
 }
