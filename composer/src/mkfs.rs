@@ -12,6 +12,7 @@ mod archive;
 mod btrfs;
 mod ext4;
 mod feed;
+mod links;
 mod program;
 mod staged;
 mod xfs;
@@ -122,7 +123,22 @@ pub fn make(
             check_all_unchanged(&tree, sources)?;
             fs::remove_dir_all(&named).map_err(error::write(&named))?;
         }
-        _ => streamed(order, &tree, &path).run_with(order, &tree, sources)?,
+        FileSystem::Erofs => {
+            let mut program = erofs(order);
+            if let Some(whole) = &tree.whole {
+                program.add(&["-x-1"]);
+                program.add_path(&path);
+                program.add_path(&whole.folder);
+                program.run(order)?;
+                check_all_unchanged(&tree, sources)?;
+            } else {
+                program.add(&["--tar=f"]);
+                program.add_path(&path);
+                program.run_with(order, &tree, sources)?;
+            }
+        }
+        FileSystem::Squashfs => squashfs(order, &path).run_with(order, &tree, sources)?,
+        _ => ext4::program(order, &tree, &path).run_with(order, &tree, sources)?,
     }
     let made = fs::metadata(&path).map_err(error::read(&path))?.len();
     if !format.is_read_only() && made > order.size {
@@ -153,64 +169,52 @@ fn make_btrfs(
 
 /// Checks that what a program read by itself is what was planned.
 fn check_all_unchanged(tree: &FileTree, sources: &Sources) -> Result<(), Error> {
-    for id in tree.sources() {
-        let planned = sources.get(id);
-        let metadata = fs::metadata(&planned.path).map_err(error::read(&planned.path))?;
-        if metadata.len() != planned.size || scan::stamp(&metadata) != planned.stamp {
-            let path = planned.path.clone();
+    let directories = tree.whole.iter().flat_map(|whole| &whole.directories);
+    let directories = directories.map(|(path, stamp)| (path, stamp));
+    let files = tree.sources().map(|id| sources.get(id));
+    let files = files.map(|source| (&source.path, &source.stamp));
+    // The time of the last change tells of a new length as well.
+    for (path, stamp) in directories.chain(files) {
+        let metadata = fs::metadata(path).map_err(error::read(path))?;
+        if scan::stamp(&metadata) != *stamp {
+            let path = path.clone();
             return Err(Error::Changed { path });
         }
     }
     Ok(())
 }
 
-/// The program that makes a file system of an archive.
-fn streamed(order: Order<'_>, tree: &FileTree, image: &Path) -> Program {
-    let uuid = order.file_system();
-    let label = order.volume_label();
-    let compression = order.partition.compression.as_deref();
-    let level = order.partition.compression_level.as_deref();
-    match order.format() {
-        FileSystem::Erofs => {
-            let mut program = Program::new("mkfs.erofs", "erofs-utils");
-            let (uuid, time) = (format!("-U{uuid}"), format!("-T{}", order.time));
-            program.add(&["--quiet", "--tar=f", "--all-root", &uuid, &time]);
-            program.add(&["-L", cut(label, 15)]);
-            if let Some(algorithm) = compression {
-                let level = level.map(|level| format!(",level={level}"));
-                program.add(&[&format!("-z{algorithm}{}", level.unwrap_or_default())]);
-            }
-            program.add_path(image);
-            program
-        }
-        FileSystem::Squashfs => {
-            let mut program = Program::new("mksquashfs", "squashfs-tools");
-            program.add(&["-"]);
-            program.add_path(image);
-            program.add(&["-tar", "-quiet", "-no-progress", "-noappend"]);
-            program.add(&["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]);
-            if let Some(algorithm) = compression {
-                program.add(&["-comp", algorithm]);
-            }
-            if let Some(level) = level {
-                program.add(&["-Xcompression-level", level]);
-            }
-            program
-        }
-        _ => {
-            let mut program = Program::new("mke2fs", "e2fsprogs");
-            let (uuid, label) = (uuid.to_string(), cut(label, 16));
-            let inodes = ext4::inodes(tree, order.size).to_string();
-            let extended = format!("root_owner=0:0,hash_seed={uuid},lazy_itable_init=0,nodiscard");
-            program.add(&[
-                "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
-            ]);
-            program.add(&["-N", &inodes, "-U", &uuid, "-L", label]);
-            program.add(&["-E", &extended, "-d", "-"]);
-            program.add_path(image);
-            program
-        }
+/// The program that makes EROFS, but for what it is made of.
+fn erofs(order: Order<'_>) -> Program {
+    let mut program = Program::new("mkfs.erofs", "erofs-utils");
+    let (uuid, time) = (
+        format!("-U{}", order.file_system()),
+        format!("-T{}", order.time),
+    );
+    program.add(&["--quiet", "--all-root", &uuid, &time]);
+    program.add(&["-L", cut(order.volume_label(), 15)]);
+    if let Some(algorithm) = order.partition.compression.as_deref() {
+        let level = order.partition.compression_level.as_ref();
+        let level = level.map(|level| format!(",level={level}"));
+        program.add(&[&format!("-z{algorithm}{}", level.unwrap_or_default())]);
     }
+    program
+}
+
+/// The program that makes `SquashFS` of an archive.
+fn squashfs(order: Order<'_>, image: &Path) -> Program {
+    let mut program = Program::new("mksquashfs", "squashfs-tools");
+    program.add(&["-"]);
+    program.add_path(image);
+    program.add(&["-tar", "-quiet", "-no-progress", "-noappend"]);
+    program.add(&["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]);
+    if let Some(algorithm) = &order.partition.compression {
+        program.add(&["-comp", algorithm]);
+    }
+    if let Some(level) = &order.partition.compression_level {
+        program.add(&["-Xcompression-level", level]);
+    }
+    program
 }
 
 /// As much of a label as fits.

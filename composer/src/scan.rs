@@ -6,8 +6,10 @@
 
 mod closure;
 mod excluded;
+mod manifest;
 mod pieces;
 mod stat;
+mod whole;
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -15,16 +17,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use extents::SourceId;
-use tree_manifest::{Entry, File, Role, Tree, TreePath};
+use tree_manifest::TreePath;
 
 use crate::config::{FileSystem, ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
-use crate::source::{Source, Sources};
-use crate::tree::{FileContent, FileTree};
+use crate::source::{Source, Sources, Stamp};
+use crate::tree::{FileContent, FileTree, Whole};
 use excluded::Excluded;
 pub(crate) use stat::{regular_file, stamp};
 
 pub use closure::Closure;
+pub use manifest::load_tree;
 
 /// What every partition holds, and the files it comes from.
 #[derive(Debug, Default)]
@@ -84,6 +87,7 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
         digests,
         sources: Sources::default(),
         excluded: Excluded::default(),
+        directories: Vec::new(),
         keeps_links: false,
     };
     let mut partitions = Vec::new();
@@ -119,6 +123,7 @@ pub(crate) fn rescan(
         digests,
         sources: std::mem::take(&mut inputs.sources),
         excluded: Excluded::default(),
+        directories: Vec::new(),
         keeps_links: false,
     };
     let input = scan.partition(partition);
@@ -132,6 +137,8 @@ struct Scan<'a> {
     digests: CheckDigests,
     sources: Sources,
     excluded: Excluded,
+    /// The directories that were read for a partition.
+    directories: Vec<(PathBuf, Stamp)>,
     /// Whether the file system has symbolic links, so that they are not followed.
     keeps_links: bool,
 }
@@ -148,6 +155,7 @@ impl Scan<'_> {
             return Ok(PartitionInput::Empty);
         }
         self.excluded = Excluded::of(config, self.base);
+        self.directories.clear();
         self.keeps_links = config.format != Some(FileSystem::Vfat);
         let mut tree = FileTree::default();
         for directory in &config.make_directories {
@@ -182,71 +190,14 @@ impl Scan<'_> {
                 tree.add_symlink(place, leads.to_owned())?;
             }
         }
+        if let Some(folder) = whole::directory(config, self.base) {
+            let directories = std::mem::take(&mut self.directories);
+            tree.whole = Some(Whole {
+                folder,
+                directories,
+            });
+        }
         Ok(PartitionInput::Tree(tree))
-    }
-
-    /// Adds the tree of one role of a manifest.
-    fn manifest(&mut self, tree: &mut FileTree, path: &str, role: &str) -> Result<(), Error> {
-        let path = self.base.join(path);
-        let directory = path.parent().unwrap_or(Path::new(""));
-        // Taken first: what is written between the two looks changed, and is read.
-        let written = stamp(&fs::metadata(&path).map_err(error::read(&path))?).modified;
-        for (place, entry) in load_tree(&path, role)? {
-            match entry {
-                Entry::Directory { mode } => {
-                    if let Some(mode) = mode {
-                        tree.set_mode(place.clone(), u32::from(mode.bits()));
-                    }
-                    tree.add_directory(place)?;
-                }
-                Entry::File(file) => {
-                    if let Some(mode) = file.mode {
-                        tree.set_mode(place.clone(), u32::from(mode.bits()));
-                    }
-                    let content = self.manifest_file(&place, &file, directory, written)?;
-                    tree.add_file(place, content)?;
-                }
-                Entry::Symlink { target } => tree.add_symlink(place, target)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn manifest_file(
-        &mut self,
-        place: &TreePath,
-        file: &File,
-        directory: &Path,
-        written: i128,
-    ) -> Result<FileContent, Error> {
-        let path = match &file.source {
-            tree_manifest::Source::Text(text) => {
-                return Ok(FileContent::Bytes(text.as_bytes().into()));
-            }
-            tree_manifest::Source::Beside(path) => path.on(directory),
-            tree_manifest::Source::Absolute(path) => PathBuf::from(path),
-            tree_manifest::Source::Pieces(pieces) => {
-                return self.pieces(place, file, pieces, written);
-            }
-            tree_manifest::Source::Nowhere => return Err(Error::NoSource(place.clone())),
-        };
-        let metadata = regular_file(&path)?;
-        let (size, found) = (file.size, metadata.len());
-        if found != size {
-            let change = format!("went from {size} to {found} bytes");
-            return Err(Error::NotAsManifest { path, change });
-        }
-        let stamp = stamp(&metadata);
-        let sha256 = self.is_doubtful(stamp, written).then_some(file.sha256);
-        Ok(FileContent::Source(
-            self.sources.add(Source {
-                path,
-                size,
-                stamp,
-                sha256,
-            }),
-            size,
-        ))
     }
 
     /// Adds a file or directory of the host at a place; `None` is the root.
@@ -297,7 +248,9 @@ impl Scan<'_> {
         if !metadata.is_dir() {
             return Err(unusual("neither file nor directory"));
         }
-        let inode = stamp(&metadata).inode;
+        let stamp = stamp(&metadata);
+        self.directories.push((from.to_owned(), stamp));
+        let inode = stamp.inode;
         if above.contains(&inode) {
             return Err(unusual("a link that leads back up"));
         }
@@ -349,30 +302,6 @@ impl Scan<'_> {
             sha256: None,
         })
     }
-}
-
-/// The tree of one role of a manifest file.
-///
-/// # Errors
-/// When the manifest cannot be read, or has no such tree.
-pub fn load_tree(path: &Path, role: &str) -> Result<Tree, Error> {
-    let mut manifest = tree_manifest::check::load(path).map_err(|source| Error::Manifest {
-        path: path.to_owned(),
-        source,
-    })?;
-    let tree = role
-        .parse::<Role>()
-        .ok()
-        .and_then(|role| manifest.trees.remove(&role));
-    tree.ok_or_else(|| {
-        let known = manifest.trees.keys().map(|role| format!("`{role}`"));
-        let known = known.collect::<Vec<_>>().join(", ");
-        Error::NoTree {
-            path: path.to_owned(),
-            role: role.to_owned(),
-            known,
-        }
-    })
 }
 
 /// A place in a partition, written from its root as in repart.d; `None` is the

@@ -1,19 +1,31 @@
 //! The content of one file system, before it has a layout.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use extents::{ExtentMap, SourceId};
 use tree_manifest::{TreePath, fat};
 
 use crate::error::Error;
-use crate::source::Sources;
+use crate::source::{Sources, Stamp};
 
 /// Files and directories by path. Every directory above an entry is there too.
 #[derive(Debug, Clone, Default)]
 pub struct FileTree {
     nodes: BTreeMap<TreePath, Node>,
     modes: BTreeMap<TreePath, u32>,
+    /// The directory that it is all of, as it lies, if it is.
+    pub whole: Option<Whole>,
+}
+
+/// A directory that was read with everything in it.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// It and those in it, as they were.
+    pub directories: Vec<(PathBuf, Stamp)>,
 }
 
 /// One thing in a file tree.

@@ -182,6 +182,43 @@ fn file_systems_have_the_names_that_systemd_repart_gives() {
 }
 
 #[test]
+fn hard_links_stay_and_a_whole_folder_is_read_in_place() {
+    let kit = kit();
+    for root in ["tree", "expected"] {
+        let program = kit.path(&format!("{root}/bin/program"));
+        fs::hard_link(program, kit.path(&format!("{root}/bin/same"))).unwrap();
+    }
+    // Together with something else, and alone.
+    let erofs = "dump.erofs --path=/bin/same volume | grep -q 'Links: 2'";
+    for (format, check) in [
+        ("erofs", format!("{EROFS}\n{erofs}")),
+        (
+            "ext4",
+            format!("{EXT4}\ndebugfs -R 'stat /bin/same' volume | grep -q 'Links: 2'"),
+        ),
+        (
+            "squashfs",
+            format!("{SQUASHFS}\ntest out/bin/same -ef out/bin/program"),
+        ),
+        ("btrfs", format!("{BTRFS}\ngrep -q 'links 2 ' dump")),
+    ] {
+        describe(&kit, "", format, "");
+        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+        unpack(&kit, &check);
+    }
+    fs::set_permissions(kit.path("expected"), fs::Permissions::from_mode(0o755)).unwrap();
+    let images = ["expected", "expected/."].map(|tree| {
+        let head = "[[partition]]\ntype = \"linux-generic\"\nlabel = \"store\"\n";
+        let partition = format!("{head}format = \"erofs\"\ntree = \"{tree}\"\n");
+        kit.describe("", &partition);
+        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+        unpack(&kit, &format!("{EROFS}\n{erofs}"));
+        fs::read(kit.image()).unwrap()
+    });
+    assert!(images[0] == images[1]);
+}
+
+#[test]
 fn btrfs_has_its_subvolumes() {
     let kit = kit();
     let keys = "subvolumes = [\"/etc\", \"/bin:ro\", \"/new/one:nodatacow\"]\n\

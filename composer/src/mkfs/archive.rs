@@ -12,6 +12,8 @@ pub enum Kind<'a> {
     Directory,
     /// A file of so many bytes, which follow, filled up to a [`BLOCK`].
     File(u64),
+    /// The file of an earlier member.
+    Link(&'a str),
     /// A symbolic link, and where it leads.
     Symlink(&'a str),
 }
@@ -25,6 +27,7 @@ pub fn header(path: &str, mode: u32, kind: Kind<'_>, time: u64) -> Vec<u8> {
     let (letter, size, link) = match kind {
         Kind::Directory => (b'5', 0, ""),
         Kind::File(size) => (b'0', size, ""),
+        Kind::Link(first) => (b'1', 0, first),
         Kind::Symlink(target) => (b'2', 0, target),
     };
     let mut records = Vec::new();

@@ -1,10 +1,13 @@
-//! How large an ext4 file system must be to hold a tree.
+//! What mke2fs is told, and how large an ext4 file system must be to hold a tree.
 //!
 //! Specification: the kernel's `Documentation/filesystems/ext4`. Counted for blocks of
 //! 4096 bytes, inodes of 256, no reserved blocks, and what mke2fs makes of the rest.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::program::Program;
+use super::{Order, cut};
 use crate::tree::{FileTree, Node};
 
 const BLOCK: u64 = 4096;
@@ -18,9 +21,22 @@ const BYTES_PER_INODE: u64 = 16384;
 /// Inodes that mke2fs needs, and some to spare.
 const MORE_INODES: u64 = 32;
 
+/// The program that makes a file system of an archive, whose tree this is.
+pub fn program(order: Order<'_>, tree: &FileTree, image: &Path) -> Program {
+    let mut program = Program::new("mke2fs", "e2fsprogs");
+    let uuid = order.file_system().to_string();
+    let label = cut(order.volume_label(), 16);
+    let inodes = inodes(tree, order.size).to_string();
+    let extended = format!("root_owner=0:0,hash_seed={uuid},lazy_itable_init=0,nodiscard");
+    program.add(&["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256"]);
+    program.add(&["-m", "0", "-N", &inodes, "-U", &uuid, "-L", label]);
+    program.add(&["-E", &extended, "-d", "-"]);
+    program.add_path(image);
+    program
+}
+
 /// How many inodes a file system of `size` bytes has for a tree.
-#[must_use]
-pub fn inodes(tree: &FileTree, size: u64) -> u64 {
+fn inodes(tree: &FileTree, size: u64) -> u64 {
     let entries = tree.iter().count() as u64;
     (entries + MORE_INODES).max(size / BYTES_PER_INODE)
 }

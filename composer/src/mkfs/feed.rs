@@ -1,13 +1,14 @@
 //! Writes a tree to a program as an archive.
 #![expect(clippy::disallowed_methods, reason = "reads the sources")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::process::Child;
+use std::process::{Child, ChildStdin};
 
 use tree_manifest::TreePath;
 
-use super::archive;
+use super::{archive, links};
 use crate::error::{self, Error};
 use crate::pieces;
 use crate::raw::check_unchanged;
@@ -15,20 +16,32 @@ use crate::size::round_up;
 use crate::source::{Source, Sources};
 use crate::tree::{FileContent, FileTree, Node};
 
-/// Bytes that are written to a program at once.
+/// Bytes that are read and written at once.
 const BUFFER: usize = 256 << 10;
+
+/// How much a pipe is asked to hold, so that the two programs wait less for each other.
+const PIPE: usize = 1 << 20;
 
 /// Writes a tree to a program as an archive.
 pub fn feed(child: &mut Child, tree: &FileTree, sources: &Sources, time: u64) -> Result<(), Fed> {
     let Some(input) = child.stdin.take() else {
         unreachable!("its input is a pipe");
     };
-    let mut out = BufWriter::with_capacity(BUFFER, input);
+    // It works with any size; there are limits for those who are not root.
+    let _ = rustix::pipe::fcntl_setpipe_size(&input, PIPE);
+    let mut feed = Feed {
+        out: BufWriter::with_capacity(BUFFER, input),
+        buffer: vec![0; BUFFER],
+        tree,
+        sources,
+        links: links::of(tree, sources),
+        time,
+    };
     for (path, node) in tree.iter() {
-        member(&mut out, tree, (path, node), sources, time)?;
+        feed.member(path, node)?;
     }
-    out.write_all(&archive::END).map_err(Fed::Closed)?;
-    out.flush().map_err(Fed::Closed)
+    feed.write(&archive::END)?;
+    feed.out.flush().map_err(Fed::Closed)
 }
 
 /// Why a program did not get all of an archive.
@@ -45,50 +58,67 @@ impl From<Error> for Fed {
     }
 }
 
-fn member(
-    out: &mut dyn Write,
-    tree: &FileTree,
-    (path, node): (&TreePath, &Node),
-    sources: &Sources,
+struct Feed<'a> {
+    out: BufWriter<ChildStdin>,
+    buffer: Vec<u8>,
+    tree: &'a FileTree,
+    sources: &'a Sources,
+    links: BTreeMap<&'a TreePath, &'a TreePath>,
     time: u64,
-) -> Result<(), Fed> {
-    let kind = match node {
-        Node::Directory => archive::Kind::Directory,
-        Node::File(content) => archive::Kind::File(content.size()),
-        Node::Symlink(target) => archive::Kind::Symlink(target),
-    };
-    let header = archive::header(path.as_str(), tree.mode(path), kind, time);
-    out.write_all(&header).map_err(Fed::Closed)?;
-    let Node::File(content) = node else {
-        return Ok(());
-    };
-    match content {
-        FileContent::Bytes(bytes) => out.write_all(bytes).map_err(Fed::Closed)?,
-        FileContent::Source(id, _) => copy(out, sources.get(*id))?,
-        FileContent::Pieces(map) => pieces::read(map, sources, |bytes| {
-            out.write_all(bytes).map_err(Fed::Closed)
-        })?,
-    }
-    let filled = round_up(content.size(), archive::BLOCK) - content.size();
-    let zeros = usize::try_from(filled).unwrap_or_default();
-    out.write_all(&[0; 512][..zeros]).map_err(Fed::Closed)
 }
 
-/// Copies a source, which must be before and after what was planned.
-fn copy(out: &mut dyn Write, planned: &Source) -> Result<(), Fed> {
-    let failed = |error| Fed::Source(error::read(&planned.path)(error));
-    let mut file = File::open(&planned.path).map_err(failed)?;
-    check_unchanged(&file, planned).map_err(Fed::Source)?;
-    let mut buffer = vec![0; BUFFER];
-    let mut left = planned.size;
-    while left > 0 {
-        let count = file.read(&mut buffer).map_err(failed)?;
-        if count == 0 || count as u64 > left {
-            let path = planned.path.clone();
-            return Err(Fed::Source(Error::Changed { path }));
-        }
-        out.write_all(&buffer[..count]).map_err(Fed::Closed)?;
-        left -= count as u64;
+impl Feed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fed> {
+        self.out.write_all(bytes).map_err(Fed::Closed)
     }
-    check_unchanged(&file, planned).map_err(Fed::Source)
+
+    fn member(&mut self, path: &TreePath, node: &Node) -> Result<(), Fed> {
+        let link = self.links.get(path).copied();
+        let kind = match (node, link) {
+            (Node::File(_), Some(first)) => archive::Kind::Link(first.as_str()),
+            (Node::File(content), None) => archive::Kind::File(content.size()),
+            (Node::Directory, _) => archive::Kind::Directory,
+            (Node::Symlink(target), _) => archive::Kind::Symlink(target),
+        };
+        let header = archive::header(path.as_str(), self.tree.mode(path), kind, self.time);
+        self.write(&header)?;
+        let archive::Kind::File(size) = kind else {
+            return Ok(());
+        };
+        if let Node::File(content) = node {
+            self.content(content)?;
+        }
+        let filled = round_up(size, archive::BLOCK) - size;
+        let zeros = usize::try_from(filled).unwrap_or_default();
+        self.write(&[0; 512][..zeros])
+    }
+
+    fn content(&mut self, content: &FileContent) -> Result<(), Fed> {
+        match content {
+            FileContent::Bytes(bytes) => self.write(bytes),
+            FileContent::Source(id, _) => self.copy(self.sources.get(*id)),
+            FileContent::Pieces(map) => pieces::read(map, self.sources, |bytes| {
+                self.out.write_all(bytes).map_err(Fed::Closed)
+            }),
+        }
+    }
+
+    /// Copies a source, which must be before and after what was planned.
+    fn copy(&mut self, planned: &Source) -> Result<(), Fed> {
+        let failed = |error| Fed::Source(error::read(&planned.path)(error));
+        let mut file = File::open(&planned.path).map_err(failed)?;
+        check_unchanged(&file, planned)?;
+        let mut left = planned.size;
+        while left > 0 {
+            let count = file.read(&mut self.buffer).map_err(failed)?;
+            if count == 0 || count as u64 > left {
+                let path = planned.path.clone();
+                return Err(Fed::Source(Error::Changed { path }));
+            }
+            let written = self.out.write_all(&self.buffer[..count]);
+            written.map_err(Fed::Closed)?;
+            left -= count as u64;
+        }
+        Ok(check_unchanged(&file, planned)?)
+    }
 }

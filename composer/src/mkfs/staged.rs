@@ -7,6 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use super::links;
 use crate::error::{self, Error};
 use crate::raw;
 use crate::source::Sources;
@@ -32,6 +33,7 @@ impl StagedTree {
             folder,
             directories: Vec::new(),
         };
+        let links = links::of(tree, sources);
         let mut modes = Vec::new();
         for (path, node) in tree.iter() {
             let place = path.on(&staged.folder);
@@ -42,6 +44,10 @@ impl StagedTree {
                     modes.push(tree.mode(path));
                 }
                 Node::Symlink(leads) => symlink(leads, &place).map_err(error::write(&place))?,
+                Node::File(_) if links.contains_key(path) => {
+                    let first = links[path].on(&staged.folder);
+                    fs::hard_link(first, &place).map_err(error::write(&place))?;
+                }
                 Node::File(content) => {
                     copy_content(content, sources, &place)?;
                     set_mode(&place, tree.mode(path))?;
