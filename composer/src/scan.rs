@@ -287,7 +287,8 @@ impl Scan<'_> {
                 what: "not named in UTF-8",
             })?;
             let place = to.map_or_else(|| name.clone(), |to| format!("{to}/{name}"));
-            let place = TreePath::new(place).map_err(|error| not_a_place(&error))?;
+            // What FAT cannot hold, its own rules refuse.
+            let place = TreePath::on_unix(place).map_err(|error| not_a_place(&error))?;
             self.copy(tree, &path, Some(place), above)?;
         }
         Ok(())
@@ -311,7 +312,7 @@ fn target(text: &str) -> Result<Option<TreePath>, Error> {
     if bare.is_empty() {
         return Ok(None);
     }
-    TreePath::new(bare)
+    TreePath::on_unix(bare)
         .map(Some)
         .map_err(|error| not_a_place(&error))
 }

@@ -14,8 +14,9 @@ const MAX_LENGTH: usize = 4095;
 
 /// A relative path with at least one component, none of them empty, `.` or `..`.
 ///
-/// It holds no NUL, no control character and no backslash, so its UEFI form is
-/// one replacement away and no text file that quotes it can be broken by it.
+/// It holds no NUL, no control character and, but for one made by
+/// [`TreePath::on_unix`], no backslash, so its UEFI form is one replacement away and no
+/// text file that quotes it can be broken by it.
 /// The order is the order of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(String);
@@ -27,6 +28,22 @@ impl TreePath {
     /// When the path is absolute, empty, too long, leaves the tree, or holds a
     /// character no tree path may hold.
     pub fn new(path: impl Into<String>) -> Result<Self, PathError> {
+        let path = Self::on_unix(path)?;
+        if path.0.contains('\\') {
+            return Err(PathError {
+                path: path.0,
+                reason: "a path in a tree holds no backslash or control character",
+            });
+        }
+        Ok(path)
+    }
+
+    /// Takes a path of a file system that is not FAT, where names may hold backslashes: those
+    /// of systemd's units do.
+    ///
+    /// # Errors
+    /// As [`TreePath::new`] otherwise.
+    pub fn on_unix(path: impl Into<String>) -> Result<Self, PathError> {
         let path = path.into();
         let refuse = |reason| PathError {
             path: path.clone(),
@@ -41,7 +58,7 @@ impl TreePath {
         if path.len() > MAX_LENGTH {
             return Err(refuse("a path in a tree has at most 4095 bytes"));
         }
-        if path.contains('\\') || holds_control(&path) {
+        if holds_control(&path) {
             return Err(refuse(
                 "a path in a tree holds no backslash or control character",
             ));
@@ -148,6 +165,8 @@ mod tests {
             assert!(error.contains(why), "{path:?}: {error}");
         }
         assert!(TreePath::new("a".repeat(4096)).is_err());
+        assert!(TreePath::on_unix("a-\\x2d.slice").is_ok());
+        assert!(TreePath::on_unix("../a").is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn kit() -> Kit {
         kit.write(&format!("{root}/etc/empty"), "");
         kit.write(&format!("{root}/etc/ünï ' \"quoted\""), "x");
         kit.write(&format!("{root}/big"), noise(2, 1 << 20));
+        kit.write(&format!("{root}/etc/system-a\\x2db.slice"), "[Slice]\n");
         kit.link("../bin/program", &format!("{root}/etc/link"));
         kit.link(&"/nowhere".repeat(30), &format!("{root}/etc/long link"));
         kit.link("/", &format!("{root}/up"));
