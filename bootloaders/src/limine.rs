@@ -1,0 +1,138 @@
+//! Limine: its files and its language.
+//!
+//! Manual: <https://github.com/limine-bootloader/limine/blob/trunk/CONFIG.md>. Texts are in
+//! the words that versions from 8 on know.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use tree_manifest::TreePath;
+
+use crate::arch::Arch;
+use crate::menu::{Item, Menu, Starts};
+
+/// The settings on the partition of the menu's files, where every version looks.
+pub const CONFIG: &str = "limine/limine.conf";
+
+/// Stands in a binary before the digest of the settings that it accepts: 128 hexadecimal
+/// digits, all `0` when it accepts any.
+pub const CONFIG_DIGEST_MARKER: &[u8] = b"++CONFIG_B2SUM_SIGNATURE++";
+
+/// The `BLAKE2b` digests of files, in hexadecimal digits.
+pub type Digests = BTreeMap<TreePath, String>;
+
+/// The places of a binary on the ESP.
+#[must_use]
+pub fn binary_paths(arch: Arch) -> [TreePath; 2] {
+    let name = arch.removable_name();
+    [
+        known(format!("EFI/limine/{name}")),
+        known(format!("EFI/BOOT/{name}")),
+    ]
+}
+
+/// The text of limine.conf.
+///
+/// Limine refuses a file that has not the digest given; one without a digest is not
+/// checked.
+#[must_use]
+pub fn config(menu: &Menu, digests: &Digests) -> String {
+    let timeout = match menu.seconds() {
+        Some(seconds) => seconds.to_string(),
+        None => "no".to_owned(),
+    };
+    let before = menu.items.iter().take(menu.default.item);
+    let of_item = usize::from(!menu.items[menu.default.item].children.is_empty());
+    let below = menu.default.child.map_or(0, |child| child + 1);
+    let number = 1 + before.map(lines).sum::<usize>() + of_item + below;
+    // A `$` of a text is no macro.
+    let mut text = format!("${{D}}=$\ntimeout: {timeout}\ndefault_entry: {number}\n");
+    if !menu.editor {
+        text.push_str("editor_enabled: no\n");
+    }
+    text.push_str(&menu.preamble);
+    for item in &menu.items {
+        push_item(&mut text, item, digests);
+    }
+    text
+}
+
+/// How many lines of the menu stand for an item. Limine counts those of directories, and
+/// those in open ones.
+fn lines(item: &Item) -> usize {
+    match item.children.len() {
+        0 => 1,
+        children => 2 + children,
+    }
+}
+
+/// A line with others below it is a directory, which starts nothing itself.
+fn push_item(text: &mut String, item: &Item, digests: &Digests) {
+    if item.children.is_empty() {
+        return push_entry(text, 1, item, digests);
+    }
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "\n/+ {}", literal(item.title.as_str()));
+    for item in std::iter::once(item).chain(&item.children) {
+        push_entry(text, 2, item, digests);
+    }
+}
+
+fn push_entry(text: &mut String, depth: usize, item: &Item, digests: &Digests) {
+    let slashes = "/".repeat(depth);
+    // Writing to a String cannot fail. What comes after the blank is the title, with
+    // whatever it begins.
+    let _ = writeln!(text, "\n{slashes} {}", literal(item.title.as_str()));
+    let mut line = |key: &str, value: &str| {
+        let _ = writeln!(text, "    {key}: {value}");
+    };
+    let file = |path: &TreePath| match digests.get(path) {
+        Some(digest) => format!("boot():/{path}#{digest}"),
+        None => format!("boot():/{path}"),
+    };
+    match &item.starts {
+        Starts::Linux {
+            kernel,
+            initrds,
+            cmdline,
+            devicetree,
+        } => {
+            line("protocol", "linux");
+            line("kernel_path", &file(kernel));
+            for initrd in initrds {
+                line("module_path", &file(initrd));
+            }
+            if let Some(path) = devicetree {
+                line("dtb_path", &file(path));
+            }
+            line("cmdline", &literal(cmdline.as_str()));
+        }
+        Starts::Program { path, options } => {
+            line("protocol", "efi_chainload");
+            line("image_path", &file(path));
+            line("cmdline", &literal(options.as_str()));
+        }
+    }
+}
+
+/// A text in which nothing is a macro.
+fn literal(text: &str) -> String {
+    text.replace("${", "${D}{")
+}
+
+fn known(path: String) -> TreePath {
+    TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of fixed names: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::menu::tests::hostile;
+
+    #[test]
+    fn no_text_leaves_its_line() {
+        let kernel = TreePath::new("EFI/nixos/k-bzImage.efi").unwrap();
+        let digests = Digests::from([(kernel, "ab".repeat(64))]);
+        insta::assert_snapshot!(config(&hostile(), &digests));
+    }
+}

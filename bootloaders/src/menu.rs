@@ -1,0 +1,262 @@
+//! A boot menu, before it is written in a boot loader's language.
+//!
+//! systemd-boot reads one file an entry and sorts them itself. The others read one file
+//! with everything in it: this module says what stands there and in which order, and
+//! [`crate::grub`], [`crate::limine`], [`crate::refind`] and [`crate::extlinux`] write it.
+//!
+//! What users add is a Type #1 entry for every boot loader: [`Item::of_text`] reads it.
+
+use std::cmp::Reverse;
+
+use tree_manifest::{GenerationId, TreePath};
+
+use crate::bls::Type1Entry;
+use crate::cmdline::CommandLine;
+use crate::key_value::key_values;
+use crate::line::Line;
+use crate::loader_conf::Timeout;
+
+/// A menu, from its first line to its last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Menu {
+    /// The newest generation first, by profile, then what users added.
+    pub items: Vec<Item>,
+    /// What starts by itself.
+    pub default: Position,
+    /// How long the menu is shown.
+    pub timeout: Timeout,
+    /// Whether command lines may be changed in the menu.
+    pub editor: bool,
+    /// What stands before the entries, in the boot loader's own language.
+    pub preamble: String,
+}
+
+/// A place in a menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line of the menu, from 0.
+    pub item: usize,
+    /// The line below it, from 0.
+    pub child: Option<usize>,
+}
+
+/// One line of a menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// No other line has this name; letters, digits, `.`, `_` and `-`.
+    pub name: String,
+    /// What the menu shows.
+    pub title: Line,
+    /// What it starts.
+    pub starts: Starts,
+    /// Variants: the specialisations of a generation.
+    pub children: Vec<Item>,
+}
+
+/// What a line of a menu starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Starts {
+    /// A Linux kernel.
+    Linux {
+        /// The kernel, on the boot partition.
+        kernel: TreePath,
+        /// Initial RAM disks there, in the order in which the kernel unpacks them.
+        initrds: Vec<TreePath>,
+        /// The command line.
+        cmdline: CommandLine,
+        /// A flattened device tree there.
+        devicetree: Option<TreePath>,
+    },
+    /// Any other EFI program.
+    Program {
+        /// The program, on the boot partition.
+        path: TreePath,
+        /// Its load options.
+        options: CommandLine,
+    },
+}
+
+/// A line of a menu, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The generation or specialisation.
+    pub generation: Option<GenerationId>,
+    /// The line, without children.
+    pub item: Item,
+}
+
+impl Item {
+    /// The line of a kernel.
+    #[must_use]
+    pub fn of_kernel(name: &str, entry: &Type1Entry) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: full_title(entry.title.as_ref(), entry.version.as_ref(), name),
+            starts: Starts::Linux {
+                kernel: entry.linux.clone(),
+                initrds: entry.initrds.clone(),
+                cmdline: entry.options.clone(),
+                devicetree: entry.devicetree.clone(),
+            },
+            children: Vec::new(),
+        }
+    }
+
+    /// The line of a Type #1 entry of any kind, from its text; `None` when it names nothing
+    /// on its own partition.
+    #[must_use]
+    pub fn of_text(name: &str, text: &str) -> Option<Self> {
+        let (mut title, mut version, mut devicetree) = (None, None, None);
+        let (mut linux, mut program) = (None, None);
+        let (mut initrds, mut options) = (Vec::new(), Vec::new());
+        let path = |value: &str| TreePath::new(value.trim_start_matches('/')).ok();
+        for line in key_values(text) {
+            match line.key {
+                "title" => title = Line::new(line.value).ok(),
+                "version" => version = Line::new(line.value).ok(),
+                "linux" => linux = path(line.value),
+                "efi" | "uki" => program = path(line.value),
+                "initrd" => initrds.extend(path(line.value)),
+                "devicetree" => devicetree = path(line.value),
+                "options" => options.push(line.value),
+                _ => {}
+            }
+        }
+        let cmdline = CommandLine::new(&options.join(" ")).ok()?;
+        let starts = match (linux, program) {
+            (Some(kernel), _) => Starts::Linux {
+                kernel,
+                initrds,
+                cmdline,
+                devicetree,
+            },
+            (None, Some(path)) => Starts::Program {
+                path,
+                options: cmdline,
+            },
+            (None, None) => return None,
+        };
+        Some(Self {
+            name: name.to_owned(),
+            title: full_title(title.as_ref(), version.as_ref(), name),
+            starts,
+            children: Vec::new(),
+        })
+    }
+
+    /// The initial RAM disks and the command line as the kernel's EFI stub takes them: it
+    /// reads files beside itself, whose paths have backslashes.
+    #[must_use]
+    pub fn load_options(&self) -> String {
+        match &self.starts {
+            Starts::Program { options, .. } => options.to_string(),
+            Starts::Linux {
+                initrds, cmdline, ..
+            } => {
+                let files = initrds
+                    .iter()
+                    .map(|path| format!("initrd={}", efi_path(path)));
+                let words = files.chain((!cmdline.is_empty()).then(|| cmdline.to_string()));
+                words.collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+}
+
+impl Menu {
+    /// Puts lines in order: profiles in the order given, their newest generations first,
+    /// specialisations below their generation, and what belongs to none after them.
+    /// `default` is the place of a choice in `choices`.
+    #[must_use]
+    pub fn arrange(choices: Vec<Choice>, default: usize, timeout: Timeout, editor: bool) -> Self {
+        let mut order: Vec<(usize, usize, Choice)> = Vec::new();
+        let mut owners = 0;
+        for (index, choice) in choices.into_iter().enumerate() {
+            let known = order
+                .iter()
+                .find(|(_, _, other)| owner(other) == owner(&choice));
+            let place = known.map_or(owners, |(place, ..)| *place);
+            owners = owners.max(place + 1);
+            order.push((place, index, choice));
+        }
+        order.sort_by_key(|(place, _, choice)| {
+            let number = choice.generation.as_ref().map(|id| id.number);
+            (*place, Reverse(number))
+        });
+        let mut items: Vec<Item> = Vec::new();
+        let mut position = Position {
+            item: 0,
+            child: None,
+        };
+        // Whose the last line is: only its own specialisations go below it.
+        let mut last = None;
+        for (_, index, choice) in order {
+            let id = choice.generation;
+            let system = id.as_ref().map(|id| (id.profile.clone(), id.number));
+            let is_variant = id.is_some_and(|id| id.specialisation.is_some());
+            let parent = items.last_mut().filter(|_| is_variant && last == system);
+            let child = if let Some(parent) = parent {
+                parent.children.push(choice.item);
+                Some(parent.children.len() - 1)
+            } else {
+                items.push(choice.item);
+                None
+            };
+            last = system;
+            if index == default {
+                let item = items.len() - 1;
+                position = Position { item, child };
+            }
+        }
+        Self {
+            items,
+            default: position,
+            timeout,
+            editor,
+            preamble: String::new(),
+        }
+    }
+
+    /// The line that starts by itself.
+    #[must_use]
+    pub fn default_item(&self) -> &Item {
+        let item = &self.items[self.default.item];
+        self.default
+            .child
+            .map_or(item, |child| &item.children[child])
+    }
+
+    /// How many seconds the menu is shown; `None` when it waits.
+    #[must_use]
+    pub fn seconds(&self) -> Option<u32> {
+        match self.timeout {
+            Timeout::Seconds(seconds) => Some(seconds),
+            Timeout::MenuForce => None,
+            Timeout::MenuHidden | Timeout::MenuDisabled => Some(0),
+        }
+    }
+}
+
+/// A path as firmware has it.
+#[must_use]
+pub fn efi_path(path: &TreePath) -> String {
+    format!("\\{}", path.as_str().replace('/', "\\"))
+}
+
+/// Whose a line is, as far as order goes: nobody's, or a profile's.
+fn owner(choice: &Choice) -> Option<&Option<String>> {
+    choice.generation.as_ref().map(|id| &id.profile)
+}
+
+/// Titles alone are the same for all generations.
+fn full_title(title: Option<&Line>, version: Option<&Line>, name: &str) -> Line {
+    let text = match (title, version) {
+        (Some(title), Some(version)) => format!("{title} ({version})"),
+        (Some(line), None) | (None, Some(line)) => line.to_string(),
+        (None, None) => name.to_owned(),
+    };
+    Line::new(&text).unwrap_or_else(|error| unreachable!("lines make a line: {error}"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,111 @@
+use super::*;
+
+/// A menu of three generations, the middle of which is the default and has a
+/// specialisation, with texts that mean something to every language.
+pub(crate) fn hostile() -> Menu {
+    let id = |number, specialisation: Option<&str>| GenerationId {
+        profile: None,
+        number,
+        specialisation: specialisation.map(str::to_owned),
+    };
+    let titles = [
+        (
+            id(1, None),
+            "It's \"NixOS\" $root ${ARCH} `id` \\n /+{x} #1",
+        ),
+        (id(2, None), "NixOS"),
+        (id(2, Some("a b")), "/NixOS: a, b = c"),
+        (id(3, None), "}; reboot"),
+    ];
+    let choices = titles.map(|(generation, title)| {
+        let words = format!(
+            "{}-{}",
+            generation.number,
+            generation.specialisation.is_some()
+        );
+        Choice {
+            item: linux(&words, title),
+            generation: Some(generation),
+        }
+    });
+    let mut choices = choices.to_vec();
+    let text = "title Shell\nefi /EFI/shell/shell.efi\noptions -nomap \"fs0:x y\"\n";
+    choices.push(Choice {
+        generation: None,
+        item: Item::of_text("shell", text).unwrap(),
+    });
+    Menu::arrange(choices, 2, Timeout::Seconds(5), true)
+}
+
+fn linux(name: &str, title: &str) -> Item {
+    let file = |name: &str| TreePath::new(format!("EFI/nixos/{name}")).unwrap();
+    Item {
+        name: name.to_owned(),
+        title: Line::new(title).unwrap(),
+        starts: Starts::Linux {
+            kernel: file("k-bzImage.efi"),
+            initrds: vec![file("i-initrd.efi"), file("s-secrets.efi")],
+            cmdline: CommandLine::new("init=/nix/store/s/init dyndbg=\"file a.c +p\" quiet")
+                .unwrap(),
+            devicetree: Some(file("d-board.dtb")),
+        },
+        children: Vec::new(),
+    }
+}
+
+#[test]
+fn the_newest_is_first_and_specialisations_are_below() {
+    let menu = hostile();
+    let names: Vec<_> = menu.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(names, ["3-false", "2-false", "1-false", "shell"]);
+    assert_eq!(menu.items[1].children[0].name, "2-true");
+    let default = Position {
+        item: 1,
+        child: Some(0),
+    };
+    assert_eq!(menu.default, default);
+    assert_eq!(menu.default_item().name, "2-true");
+}
+
+#[test]
+fn profiles_stay_apart() {
+    let of = |profile: Option<&str>, number, specialisation: Option<&str>| Choice {
+        generation: Some(GenerationId {
+            profile: profile.map(str::to_owned),
+            number,
+            specialisation: specialisation.map(str::to_owned),
+        }),
+        item: linux(&format!("{profile:?}{number}{specialisation:?}"), "NixOS"),
+    };
+    let choices = vec![
+        of(None, 1, None),
+        of(None, 2, Some("orphan")),
+        of(Some("work"), 1, None),
+        of(Some("work"), 2, None),
+    ];
+    let menu = Menu::arrange(choices, 0, Timeout::MenuForce, true);
+    let names: Vec<_> = menu.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "None2Some(\"orphan\")",
+            "None1None",
+            "Some(\"work\")2None",
+            "Some(\"work\")1None"
+        ]
+    );
+    assert_eq!(menu.default.item, 1);
+    assert_eq!(menu.seconds(), None);
+}
+
+#[test]
+fn an_entry_of_any_kind_becomes_a_line() {
+    let item = |text| Item::of_text("x", text);
+    let uki = item("uki /EFI/Linux/a.efi\n").unwrap();
+    assert_eq!(uki.title.as_str(), "x");
+    assert_eq!(uki.load_options(), "");
+    let kernel = item("title A\nversion 2\nlinux /k\ninitrd /i\noptions a\noptions b\n").unwrap();
+    assert_eq!(kernel.title.as_str(), "A (2)");
+    assert_eq!(kernel.load_options(), "initrd=\\i a b");
+    assert_eq!(item("title A\nuki-url http://a/b\n"), None);
+}
