@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use tree_manifest::TreePath;
 
 use crate::arch::Arch;
-use crate::menu::{Item, Menu, Starts};
+use crate::menu::{Item, Menu, Starts, efi_path};
 
 /// Where rEFInd lies on the ESP, beside its settings.
 pub const DIRECTORY: &str = "EFI/refind";
@@ -53,7 +53,7 @@ fn push_item(text: &mut String, item: &Item) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "menuentry {} {{", quoted(item.title.as_str()));
     let (Starts::Linux { kernel: path, .. } | Starts::Program { path, .. }) = &item.starts;
-    push_line(text, 1, "loader", &format!("/{path}"));
+    push_line(text, 1, "loader", &efi_path(path));
     if matches!(item.starts, Starts::Linux { .. }) {
         push_line(text, 1, "ostype", "Linux");
     }
@@ -61,7 +61,7 @@ fn push_item(text: &mut String, item: &Item) {
     for child in &item.children {
         let _ = writeln!(text, "    submenuentry {} {{", quoted(child.title.as_str()));
         let (Starts::Linux { kernel: path, .. } | Starts::Program { path, .. }) = &child.starts;
-        push_line(text, 2, "loader", &format!("/{path}"));
+        push_line(text, 2, "loader", &efi_path(path));
         push_options(text, 2, child);
         text.push_str("    }\n");
     }
@@ -83,6 +83,7 @@ fn push_line(text: &mut String, depth: usize, key: &str, value: &str) {
 }
 
 /// A text as one word of rEFInd's language, whatever it holds: a quote is written twice.
+/// In a quoted path a slash is no separator.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
