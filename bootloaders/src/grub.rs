@@ -73,10 +73,10 @@ pub fn binary_name(arch: Arch) -> String {
     format!("grub{arch}.efi")
 }
 
-/// What `grub-mkimage` calls an architecture; `None` when GRUB has no EFI platform for it.
+/// What `grub-mkimage` calls an architecture.
 #[must_use]
-pub fn platform(arch: Arch) -> Option<&'static str> {
-    Some(match arch {
+pub fn platform(arch: Arch) -> &'static str {
+    match arch {
         Arch::Ia32 => "i386-efi",
         Arch::X64 => "x86_64-efi",
         Arch::Arm => "arm-efi",
@@ -84,7 +84,7 @@ pub fn platform(arch: Arch) -> Option<&'static str> {
         Arch::Riscv32 => "riscv32-efi",
         Arch::Riscv64 => "riscv64-efi",
         Arch::LoongArch64 => "loongarch64-efi",
-    })
+    }
 }
 
 /// Where an image looks for its grub.cfg, from the content of its section `mods`.

@@ -14,6 +14,7 @@
 mod arch;
 pub mod bls;
 pub mod boot_counting;
+mod boot_loader;
 pub mod boot_order;
 mod cmdline;
 mod entry;
@@ -39,6 +40,7 @@ pub mod xen;
 
 pub use arch::Arch;
 pub use boot_counting::EntryFileName;
+pub use boot_loader::BootLoader;
 pub use cmdline::CommandLine;
 pub use entry::{BootEntry, BootFile, EntryId, Hypervisor, Secret, SecretInitrd};
 pub use entry_name::{EntryNaming, content_name, entry_name};

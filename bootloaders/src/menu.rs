@@ -15,6 +15,7 @@ use crate::cmdline::CommandLine;
 use crate::key_value::key_values;
 use crate::line::Line;
 use crate::loader_conf::Timeout;
+use crate::{extlinux, grub, limine, refind};
 
 /// A menu, from its first line to its last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,32 @@ pub struct Menu {
     pub editor: bool,
     /// What stands before the entries, in the boot loader's own language.
     pub preamble: String,
+}
+
+/// The language that a menu is written in, with what it needs to know besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Language {
+    /// grub.cfg; finds the boot partition.
+    Grub(grub::Partition),
+    /// limine.conf; says which content is expected.
+    Limine(limine::Digests),
+    /// refind.conf.
+    Refind,
+    /// extlinux.conf; the directory of device trees on the boot partition.
+    Extlinux(Option<TreePath>),
+}
+
+impl Language {
+    /// The text of a menu.
+    #[must_use]
+    pub fn write(&self, menu: &Menu) -> String {
+        match self {
+            Self::Grub(partition) => grub::config(menu, partition),
+            Self::Limine(digests) => limine::config(menu, digests),
+            Self::Refind => refind::config(menu),
+            Self::Extlinux(devicetrees) => extlinux::config(menu, devicetrees.as_ref()),
+        }
+    }
 }
 
 /// A place in a menu.
@@ -49,6 +76,8 @@ pub struct Item {
     pub title: Line,
     /// What it starts.
     pub starts: Starts,
+    /// The generation or specialisation that it stands for.
+    pub generation: Option<GenerationId>,
     /// Variants: the specialisations of a generation.
     pub children: Vec<Item>,
 }
@@ -76,19 +105,10 @@ pub enum Starts {
     },
 }
 
-/// A line of a menu, and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// The generation or specialisation.
-    pub generation: Option<GenerationId>,
-    /// The line, without children.
-    pub item: Item,
-}
-
 impl Item {
     /// The line of a kernel.
     #[must_use]
-    pub fn of_kernel(name: &str, entry: &Type1Entry) -> Self {
+    pub fn of_kernel(name: &str, generation: Option<&GenerationId>, entry: &Type1Entry) -> Self {
         Self {
             name: name.to_owned(),
             title: full_title(entry.title.as_ref(), entry.version.as_ref(), name),
@@ -98,6 +118,7 @@ impl Item {
                 cmdline: entry.options.clone(),
                 devicetree: entry.devicetree.clone(),
             },
+            generation: generation.cloned(),
             children: Vec::new(),
         }
     }
@@ -140,8 +161,23 @@ impl Item {
             name: name.to_owned(),
             title: full_title(title.as_ref(), version.as_ref(), name),
             starts,
+            generation: None,
             children: Vec::new(),
         })
+    }
+
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &TreePath> {
+        let (first, initrds, devicetree) = match &self.starts {
+            Starts::Program { path, .. } => (path, &[][..], &None),
+            Starts::Linux {
+                kernel,
+                initrds,
+                devicetree,
+                ..
+            } => (kernel, &initrds[..], devicetree),
+        };
+        std::iter::once(first).chain(initrds).chain(devicetree)
     }
 
     /// The initial RAM disks and the command line as the kernel's EFI stub takes them: it
@@ -166,21 +202,21 @@ impl Item {
 impl Menu {
     /// Puts lines in order: profiles in the order given, their newest generations first,
     /// specialisations below their generation, and what belongs to none after them.
-    /// `default` is the place of a choice in `choices`.
+    /// `default` is the place of one in `items`, which have no children yet.
     #[must_use]
-    pub fn arrange(choices: Vec<Choice>, default: usize, timeout: Timeout, editor: bool) -> Self {
-        let mut order: Vec<(usize, usize, Choice)> = Vec::new();
+    pub fn arrange(items: Vec<Item>, default: usize, timeout: Timeout, editor: bool) -> Self {
+        let mut order: Vec<(usize, usize, Item)> = Vec::new();
         let mut owners = 0;
-        for (index, choice) in choices.into_iter().enumerate() {
+        for (index, item) in items.into_iter().enumerate() {
             let known = order
                 .iter()
-                .find(|(_, _, other)| owner(other) == owner(&choice));
+                .find(|(_, _, other)| owner(other) == owner(&item));
             let place = known.map_or(owners, |(place, ..)| *place);
             owners = owners.max(place + 1);
-            order.push((place, index, choice));
+            order.push((place, index, item));
         }
-        order.sort_by_key(|(place, _, choice)| {
-            let number = choice.generation.as_ref().map(|id| id.number);
+        order.sort_by_key(|(place, _, item)| {
+            let number = item.generation.as_ref().map(|id| id.number);
             (*place, Reverse(number))
         });
         let mut items: Vec<Item> = Vec::new();
@@ -188,21 +224,15 @@ impl Menu {
             item: 0,
             child: None,
         };
-        // Whose the last line is: only its own specialisations go below it.
-        let mut last = None;
-        for (_, index, choice) in order {
-            let id = choice.generation;
-            let system = id.as_ref().map(|id| (id.profile.clone(), id.number));
-            let is_variant = id.is_some_and(|id| id.specialisation.is_some());
-            let parent = items.last_mut().filter(|_| is_variant && last == system);
+        for (_, index, item) in order {
+            let parent = items.last_mut().filter(|last| is_variant(&item, last));
             let child = if let Some(parent) = parent {
-                parent.children.push(choice.item);
+                parent.children.push(item);
                 Some(parent.children.len() - 1)
             } else {
-                items.push(choice.item);
+                items.push(item);
                 None
             };
-            last = system;
             if index == default {
                 let item = items.len() - 1;
                 position = Position { item, child };
@@ -215,6 +245,20 @@ impl Menu {
             editor,
             preamble: String::new(),
         }
+    }
+
+    /// The menu without some generations, which the default is none of.
+    #[must_use]
+    pub fn without(&self, is_left_out: &dyn Fn(&GenerationId) -> bool) -> Self {
+        let default = self.default_item().name.clone();
+        let mut menu = self.clone();
+        let stays = |item: &Item| !item.generation.as_ref().is_some_and(is_left_out);
+        menu.items.retain(stays);
+        let position = menu.items.iter().position(|item| {
+            item.name == default || item.children.iter().any(|child| child.name == default)
+        });
+        menu.default.item = position.unwrap_or_default();
+        menu
     }
 
     /// The line that starts by itself.
@@ -244,8 +288,17 @@ pub fn efi_path(path: &TreePath) -> String {
 }
 
 /// Whose a line is, as far as order goes: nobody's, or a profile's.
-fn owner(choice: &Choice) -> Option<&Option<String>> {
-    choice.generation.as_ref().map(|id| &id.profile)
+fn owner(item: &Item) -> Option<&Option<String>> {
+    item.generation.as_ref().map(|id| &id.profile)
+}
+
+/// Whether a line is a specialisation of another's generation.
+fn is_variant(item: &Item, other: &Item) -> bool {
+    let (Some(id), Some(other)) = (&item.generation, &other.generation) else {
+        return false;
+    };
+    let is_same = (&id.profile, id.number) == (&other.profile, other.number);
+    id.specialisation.is_some() && other.specialisation.is_none() && is_same
 }
 
 /// Titles alone are the same for all generations.

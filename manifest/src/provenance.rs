@@ -30,6 +30,8 @@ pub enum Kind {
     Loader,
     /// A boot loader's settings.
     LoaderConfig,
+    /// A whole boot menu.
+    Menu,
     /// A boot menu entry.
     Entry,
     /// A Linux kernel.

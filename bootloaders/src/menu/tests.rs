@@ -17,27 +17,21 @@ pub(crate) fn hostile() -> Menu {
         (id(2, Some("a b")), "/NixOS: a, b = c"),
         (id(3, None), "}; reboot"),
     ];
-    let choices = titles.map(|(generation, title)| {
-        let words = format!(
+    let items = titles.map(|(generation, title)| {
+        let name = format!(
             "{}-{}",
             generation.number,
             generation.specialisation.is_some()
         );
-        Choice {
-            item: linux(&words, title),
-            generation: Some(generation),
-        }
+        linux(&name, title, generation)
     });
-    let mut choices = choices.to_vec();
+    let mut items = items.to_vec();
     let text = "title Shell\nefi /EFI/shell/shell.efi\noptions -nomap \"fs0:x y\"\n";
-    choices.push(Choice {
-        generation: None,
-        item: Item::of_text("shell", text).unwrap(),
-    });
-    Menu::arrange(choices, 2, Timeout::Seconds(5), true)
+    items.push(Item::of_text("shell", text).unwrap());
+    Menu::arrange(items, 2, Timeout::Seconds(5), true)
 }
 
-fn linux(name: &str, title: &str) -> Item {
+fn linux(name: &str, title: &str, generation: GenerationId) -> Item {
     let file = |name: &str| TreePath::new(format!("EFI/nixos/{name}")).unwrap();
     Item {
         name: name.to_owned(),
@@ -49,6 +43,7 @@ fn linux(name: &str, title: &str) -> Item {
                 .unwrap(),
             devicetree: Some(file("d-board.dtb")),
         },
+        generation: Some(generation),
         children: Vec::new(),
     }
 }
@@ -69,21 +64,22 @@ fn the_newest_is_first_and_specialisations_are_below() {
 
 #[test]
 fn profiles_stay_apart() {
-    let of = |profile: Option<&str>, number, specialisation: Option<&str>| Choice {
-        generation: Some(GenerationId {
+    let of = |profile: Option<&str>, number, specialisation: Option<&str>| {
+        let name = format!("{profile:?}{number}{specialisation:?}");
+        let generation = GenerationId {
             profile: profile.map(str::to_owned),
             number,
             specialisation: specialisation.map(str::to_owned),
-        }),
-        item: linux(&format!("{profile:?}{number}{specialisation:?}"), "NixOS"),
+        };
+        linux(&name, "NixOS", generation)
     };
-    let choices = vec![
+    let items = vec![
         of(None, 1, None),
         of(None, 2, Some("orphan")),
         of(Some("work"), 1, None),
         of(Some("work"), 2, None),
     ];
-    let menu = Menu::arrange(choices, 0, Timeout::MenuForce, true);
+    let menu = Menu::arrange(items, 0, Timeout::MenuForce, true);
     let names: Vec<_> = menu.items.iter().map(|item| item.name.as_str()).collect();
     assert_eq!(
         names,
@@ -108,4 +104,23 @@ fn an_entry_of_any_kind_becomes_a_line() {
     assert_eq!(kernel.title.as_str(), "A (2)");
     assert_eq!(kernel.load_options(), "initrd=\\i a b");
     assert_eq!(item("title A\nuki-url http://a/b\n"), None);
+}
+
+#[test]
+fn a_generation_that_is_left_out_takes_its_specialisations_along() {
+    let menu = hostile();
+    let rest = menu.without(&|id| id.number != 2);
+    let names: Vec<_> = rest.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(names, ["2-false", "shell"]);
+    assert_eq!(rest.default_item().name, "2-true");
+    let files: Vec<_> = rest.items[0].files().map(TreePath::name).collect();
+    assert_eq!(
+        files,
+        [
+            "k-bzImage.efi",
+            "i-initrd.efi",
+            "s-secrets.efi",
+            "d-board.dtb"
+        ]
+    );
 }
