@@ -21,6 +21,10 @@ pub enum BootLoader {
     Refind,
     /// That of a board without UEFI, such as U-Boot, which reads `extlinux.conf`.
     Extlinux,
+    /// None: firmware starts a Unified Kernel Image.
+    Uki,
+    /// None: firmware starts a kernel that needs nothing else.
+    EfiStub,
     /// Somebody else's, which reads the entries of the Boot Loader Specification.
     None,
 }
@@ -35,6 +39,8 @@ impl BootLoader {
             Self::Limine => "Limine",
             Self::Refind => "rEFInd",
             Self::Extlinux => "extlinux",
+            Self::Uki => "a Unified Kernel Image",
+            Self::EfiStub => "the kernel's EFI stub",
             Self::None => "none",
         }
     }
@@ -54,8 +60,14 @@ impl BootLoader {
     pub fn has_menu_file(self) -> bool {
         match self {
             Self::Grub | Self::Limine | Self::Refind | Self::Extlinux => true,
-            Self::SystemdBoot | Self::None => false,
+            Self::SystemdBoot | Self::Uki | Self::EfiStub | Self::None => false,
         }
+    }
+
+    /// Whether firmware starts what is booted itself: one system, without a menu.
+    #[must_use]
+    pub fn is_direct(self) -> bool {
+        matches!(self, Self::Uki | Self::EfiStub)
     }
 
     /// Where its binary lies on the ESP: its own place, and the one that firmware starts
@@ -67,7 +79,7 @@ impl BootLoader {
             Self::Grub => grub::binary_paths(arch).into(),
             Self::Limine => limine::binary_paths(arch).into(),
             Self::Refind => refind::binary_paths(arch).into(),
-            Self::Extlinux | Self::None => Vec::new(),
+            Self::Extlinux | Self::Uki | Self::EfiStub | Self::None => Vec::new(),
         }
     }
 
@@ -94,7 +106,7 @@ impl BootLoader {
                     format!("share/refind/refind/{name}"),
                 ]
             }
-            Self::Extlinux | Self::None => Vec::new(),
+            Self::Extlinux | Self::Uki | Self::EfiStub | Self::None => Vec::new(),
         }
     }
 }

@@ -49,9 +49,10 @@ const MODULES_MAGIC: &[u8] = b"mimg";
 const PREFIX: u32 = 3;
 
 /// Which partition the menu's files are on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Partition {
     /// The one where the default kernel is: GRUB looks on its own first.
+    #[default]
     OfKernel,
     /// The one with this volume ID, `ABCD-1234`.
     Volume(String),

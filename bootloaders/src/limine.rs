@@ -94,8 +94,8 @@ fn push_entry(text: &mut String, depth: usize, item: &Item, digests: &Digests) {
         Starts::Linux {
             kernel,
             initrds,
-            cmdline,
             devicetree,
+            ..
         } => {
             line("protocol", "linux");
             line("kernel_path", &file(kernel));
@@ -105,13 +105,18 @@ fn push_entry(text: &mut String, depth: usize, item: &Item, digests: &Digests) {
             if let Some(path) = devicetree {
                 line("dtb_path", &file(path));
             }
-            line("cmdline", &literal(cmdline.as_str()));
         }
-        Starts::Program { path, options } => {
+        Starts::Program { path, .. } => {
             line("protocol", "efi_chainload");
             line("image_path", &file(path));
-            line("cmdline", &literal(options.as_str()));
         }
+    }
+    let (Starts::Linux { cmdline, .. }
+    | Starts::Program {
+        options: cmdline, ..
+    }) = &item.starts;
+    if !cmdline.is_empty() {
+        line("cmdline", &literal(cmdline.as_str()));
     }
 }
 

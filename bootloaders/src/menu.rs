@@ -247,18 +247,33 @@ impl Menu {
         }
     }
 
-    /// The menu without some generations, which the default is none of.
+    /// The menu of some of the lines; `None` when there are none. Where the default is left
+    /// out, the first line starts by itself.
     #[must_use]
-    pub fn without(&self, is_left_out: &dyn Fn(&GenerationId) -> bool) -> Self {
-        let default = self.default_item().name.clone();
+    pub fn of(&self, stays: &dyn Fn(&Item) -> bool) -> Option<Self> {
+        let default = &self.default_item().name;
         let mut menu = self.clone();
-        let stays = |item: &Item| !item.generation.as_ref().is_some_and(is_left_out);
         menu.items.retain(stays);
-        let position = menu.items.iter().position(|item| {
-            item.name == default || item.children.iter().any(|child| child.name == default)
-        });
-        menu.default.item = position.unwrap_or_default();
-        menu
+        for item in &mut menu.items {
+            item.children.retain(stays);
+        }
+        let find = |items: &[Item]| items.iter().position(|item| item.name == *default);
+        let of_item = |(item, line): (usize, &Item)| {
+            let child = find(&line.children);
+            let is_there = line.name == *default || child.is_some();
+            is_there.then_some(Position { item, child })
+        };
+        let first = Position {
+            item: 0,
+            child: None,
+        };
+        menu.default = menu
+            .items
+            .iter()
+            .enumerate()
+            .find_map(of_item)
+            .unwrap_or(first);
+        (!menu.items.is_empty()).then_some(menu)
     }
 
     /// The line that starts by itself.

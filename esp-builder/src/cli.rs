@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::settings_file::{self, value, values};
 
+mod boot_loader;
 pub(crate) mod live;
 pub(crate) mod measure;
 mod merge;
@@ -206,6 +207,30 @@ pub(crate) struct Flags {
     /// system, then of the host]
     #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
     systemd_boot: Vec<PathBuf>,
+    /// A binary of GRUB, Limine or rEFInd, one an architecture; grub.cfg goes where
+    /// GRUB's looks [default: that of the host]
+    #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
+    loader: Vec<PathBuf>,
+    /// Have GRUB's binary made by this program instead
+    #[arg(long, value_name = "PROGRAM", help_heading = "Boot loader")]
+    grub_mkimage: Option<PathBuf>,
+    /// The volume ID of the partition with the kernels, for GRUB [default: GRUB looks
+    /// for the default kernel]
+    #[arg(long, value_name = "ABCD-1234", help_heading = "Boot loader")]
+    boot_volume: Option<String>,
+    /// Which menu Limine accepts: any, or this one alone [default: any]
+    #[arg(long, value_name = "WHICH", help_heading = "Boot loader")]
+    limine_config: Option<LimineConfig>,
+    /// Text before the entries of a menu, in the language of GRUB, Limine, rEFInd or
+    /// extlinux
+    #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
+    menu_preamble: Option<PathBuf>,
+    /// Shim, which firmware starts and which starts the boot loader
+    #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
+    shim: Option<PathBuf>,
+    /// Shim's manager of keys
+    #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
+    mok_manager: Option<PathBuf>,
     /// Seconds, menu-force or menu-hidden [default: 5]
     #[arg(long, value_name = "TIME", help_heading = "Boot loader")]
     #[serde(deserialize_with = "value")]
@@ -319,7 +344,32 @@ pub(crate) struct Flags {
 #[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum BootLoader {
+    /// systemd's
     SystemdBoot,
+    /// GRUB for EFI
+    Grub,
+    /// Limine
+    Limine,
+    /// rEFInd
+    Refind,
+    /// U-Boot's and others' that read extlinux.conf
+    Extlinux,
+    /// None: firmware starts an image of the default system
+    Uki,
+    /// None: firmware starts the kernel alone
+    EfiStub,
+    /// None: entries for one that is there
+    None,
+}
+
+/// Which menus Limine can accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LimineConfig {
+    /// Any
+    Any,
+    /// The one whose digest is in its binary
+    Enrolled,
 }
 
 /// What file names of entries can be made of.

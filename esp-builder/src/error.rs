@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use bootloaders::Arch;
+use bootloaders::{Arch, BootLoader};
 use tree_manifest::{ByteSize, GenerationId, Role, TreePath};
 
 use crate::document::Refusal;
@@ -190,16 +190,20 @@ pub enum Error {
         source: io::Error,
     },
     /// A file that is not the boot loader it was given as.
-    #[error("`{}` is not a systemd-boot binary: {reason}", path.display())]
+    #[error("`{}` is not a {what} binary: {reason}", path.display())]
     NotALoader {
+        /// What it was to be.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What it is instead.
         reason: String,
     },
     /// Two boot loader binaries for one architecture.
-    #[error("`{}` and `{}` are both systemd-boot for {arch}", first.display(), second.display())]
+    #[error("`{}` and `{}` are both {name} for {arch}", first.display(), second.display())]
     TwoLoaders {
+        /// Which boot loader.
+        name: BootLoader,
         /// The architecture.
         arch: Arch,
         /// One binary.
@@ -207,9 +211,21 @@ pub enum Error {
         /// The other.
         second: PathBuf,
     },
+    /// GRUB's binary could not be made.
+    #[error("`{}` made no GRUB for {arch}: {reason}", program.display())]
+    GrubImage {
+        /// What makes it.
+        program: PathBuf,
+        /// The architecture.
+        arch: Arch,
+        /// Why.
+        reason: String,
+    },
     /// No boot loader for an architecture.
-    #[error("there is no systemd-boot for {arch}{}", searched_places(searched))]
+    #[error("there is no {name} for {arch}{}", searched_places(searched))]
     NoLoader {
+        /// Which.
+        name: BootLoader,
         /// The architecture.
         arch: Arch,
         /// Where it was searched; empty when binaries were given.

@@ -42,6 +42,14 @@ pub struct Extra {
     pub origin: String,
 }
 
+impl Extra {
+    /// Whether it is a line of the menu, and no file that one needs.
+    #[must_use]
+    pub fn is_entry(&self) -> bool {
+        self.file.provenance.kind == Kind::Entry
+    }
+}
+
 /// Which partition an extra file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {

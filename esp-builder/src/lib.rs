@@ -20,6 +20,7 @@ pub mod extras;
 pub mod generation;
 pub mod generation_list;
 pub mod images;
+mod limine;
 pub mod live;
 pub mod loader;
 pub mod measurement;
@@ -42,7 +43,7 @@ pub use warning::Warning;
 
 use std::path::PathBuf;
 
-use bootloaders::{BootEntry, Line, systemd_boot};
+use bootloaders::{BootEntry, BootLoader, Line, systemd_boot};
 
 use crate::generation::GenerationSet;
 use crate::images::{Images, Menu};
@@ -75,25 +76,11 @@ pub struct Planned {
 pub fn plan(settings: &Settings) -> Result<Planned, Error> {
     let mut sources = Sources::new(settings.root.as_deref(), &settings.store_dir)?;
     let mut warnings = Vec::new();
-    let (entries, default, toplevels) = match &settings.input {
-        Input::Generations(input) => {
-            let loaded = GenerationSet::load(input, settings.default.as_ref(), &sources)?;
-            warnings.extend(loaded.warnings);
-            let generations = loaded.generations;
-            let systems = generations.as_slice().iter().map(|it| &it.system);
-            let toplevels: Vec<_> = systems.map(|system| system.toplevel.clone()).collect();
-            let mut entries = entries::of_generations(&generations, settings, &mut sources)?;
-            let default = loaded.default;
-            let wanted = &settings.initrd_secrets;
-            let added = secrets::add(&mut entries, &generations, default, wanted, &sources)?;
-            warnings.extend(added);
-            (entries, default, toplevels)
-        }
-        Input::Kernel(kernel) => {
-            let entry = entries::of_kernel(kernel, &mut sources)?;
-            (vec![entry], 0, Vec::new())
-        }
-    };
+    let System {
+        entries,
+        default,
+        toplevels,
+    } = find_entries(settings, &mut sources, &mut warnings)?;
     let arches = entries.iter().map(|entry| entry.arch).collect();
     let toplevel = toplevels.get(default).map(PathBuf::as_path);
     let loaders = loader::find(settings, &sources, &arches, toplevel)?;
@@ -111,14 +98,19 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         warnings.extend(Warning::of_settings(&settings.menu, loader));
     }
     let extras = extras::find(&settings.extras, &mut sources)?;
-    let plan = plan::plan(&PlanInput {
+    let preamble = loader::preamble(&settings.boot_loader)?;
+    let mut plan = plan::plan(&PlanInput {
         entries: &entries,
         default,
         images: &images,
         loaders: &loaders,
+        preamble: &preamble,
         extras: &extras,
         settings,
     })?;
+    if settings.boot_loader.name == BootLoader::Limine {
+        limine::secure(&mut plan, settings.boot_loader.is_menu_fixed)?;
+    }
     Ok(Planned {
         plan,
         entries,
@@ -127,6 +119,50 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         loaders,
         warnings,
     })
+}
+
+/// What there is to boot.
+struct System {
+    entries: Vec<BootEntry>,
+    default: usize,
+    /// Those of the entries' systems, in the same order; none for a kernel without one.
+    toplevels: Vec<PathBuf>,
+}
+
+fn find_entries(
+    settings: &Settings,
+    sources: &mut Sources,
+    warnings: &mut Vec<Warning>,
+) -> Result<System, Error> {
+    let mut system = match &settings.input {
+        Input::Generations(input) => {
+            let loaded = GenerationSet::load(input, settings.default.as_ref(), sources)?;
+            warnings.extend(loaded.warnings);
+            let (generations, default) = (loaded.generations, loaded.default);
+            let systems = generations.as_slice().iter().map(|it| &it.system);
+            let toplevels = systems.map(|system| system.toplevel.clone()).collect();
+            let mut entries = entries::of_generations(&generations, settings, sources)?;
+            let wanted = &settings.initrd_secrets;
+            let added = secrets::add(&mut entries, &generations, default, wanted, sources)?;
+            warnings.extend(added);
+            System {
+                entries,
+                default,
+                toplevels,
+            }
+        }
+        Input::Kernel(kernel) => System {
+            entries: vec![entries::of_kernel(kernel, sources)?],
+            default: 0,
+            toplevels: Vec::new(),
+        },
+    };
+    if settings.boot_loader.name.is_direct() {
+        let default = std::mem::take(&mut system.default);
+        system.entries = vec![system.entries.swap_remove(default)];
+        system.toplevels = system.toplevels.drain(..).skip(default).take(1).collect();
+    }
+    Ok(system)
 }
 
 impl Planned {

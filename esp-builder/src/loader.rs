@@ -1,15 +1,19 @@
 //! Boot loader binaries: given or searched for, and looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bootloaders::pe::PeImage;
-use bootloaders::{Arch, systemd_boot};
-use tree_manifest::SignatureState;
+use bootloaders::{Arch, BootLoader, systemd_boot};
+use tree_manifest::{SignatureState, TreePath};
 
 use crate::error::Error;
-use crate::settings::Settings;
+use crate::plan::Recipe;
+use crate::settings::{LoaderInput, Settings};
 use crate::source::{Sources, read_at_most};
+
+mod others;
 
 /// Where systemd keeps its binaries, below a prefix.
 const BINARIES: &str = "lib/systemd/boot/efi";
@@ -17,30 +21,56 @@ const BINARIES: &str = "lib/systemd/boot/efi";
 /// The most that is read of a binary, in bytes. systemd-boot has some 100 KiB.
 const LONGEST: u64 = 16 << 20;
 
-/// A boot loader binary.
+/// A binary that starts before any entry: a boot loader, or what starts one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderBinary {
+    /// Which boot loader it is or belongs to.
+    pub name: BootLoader,
     /// What it runs on.
     pub arch: Arch,
-    /// The file; a path of the host.
+    /// Where it lies on the ESP; the first is what firmware is told of.
+    pub paths: Vec<TreePath>,
+    /// How its bytes come to be.
+    pub recipe: Recipe,
+    /// Where it looks for its menu on the ESP, if it says so itself.
+    pub config: Option<TreePath>,
+    /// The file that it was found in; a path of the host.
     pub file: PathBuf,
-    /// Its length in bytes.
-    pub size: u64,
     /// Whether it is signed.
     pub signature: SignatureState,
     /// What it says of itself, such as `systemd-boot 260`.
     pub info: Option<String>,
 }
 
-/// Finds systemd-boot for every architecture of the entries, by architecture.
+/// Finds the boot loader for every architecture of the entries, by architecture.
 ///
 /// Binaries that were given are all taken, those for other architectures too.
-/// Without any, the default system's own systemd is looked into, then the host's;
-/// of two files the signed one wins.
+/// Without any, systemd-boot is looked for in the default system's own systemd, then in
+/// the host's, others on the host; of two files the signed one wins.
 ///
 /// # Errors
-/// When an architecture has none or two, or when a file is not systemd-boot.
+/// When an architecture has none or two, or when a file is not that boot loader.
 pub fn find(
+    settings: &Settings,
+    sources: &Sources,
+    arches: &BTreeSet<Arch>,
+    toplevel: Option<&Path>,
+) -> Result<Vec<LoaderBinary>, Error> {
+    let chosen = &settings.boot_loader;
+    let loaders = match chosen.name {
+        BootLoader::Extlinux | BootLoader::Uki | BootLoader::EfiStub | BootLoader::None => {
+            Vec::new()
+        }
+        BootLoader::SystemdBoot => find_systemd_boot(settings, sources, arches, toplevel)?,
+        BootLoader::Grub | BootLoader::Limine | BootLoader::Refind => others::find(chosen, arches)?,
+    };
+    match &chosen.shim {
+        Some(shim) => others::behind_shim(loaders, shim),
+        None => Ok(loaders),
+    }
+}
+
+fn find_systemd_boot(
     settings: &Settings,
     sources: &Sources,
     arches: &BTreeSet<Arch>,
@@ -52,6 +82,7 @@ pub fn find(
         let (arch, second) = (binary.arch, binary.file.clone());
         if let Some(first) = found.insert(arch, binary) {
             return Err(Error::TwoLoaders {
+                name: BootLoader::SystemdBoot,
                 arch,
                 first: first.file,
                 second,
@@ -70,11 +101,34 @@ pub fn find(
         }
         let Some(file) = places.iter().find_map(|place| place.file.as_ref()) else {
             let searched = places.into_iter().map(|place| place.path).collect();
-            return Err(Error::NoLoader { arch, searched });
+            return Err(Error::NoLoader {
+                name: BootLoader::SystemdBoot,
+                arch,
+                searched,
+            });
         };
         found.insert(arch, inspect(file)?);
     }
     Ok(found.into_values().collect())
+}
+
+/// The text before the entries of a menu, which ends its last line.
+///
+/// # Errors
+/// When it cannot be read, or is no text.
+pub fn preamble(chosen: &LoaderInput) -> Result<String, Error> {
+    let Some(path) = &chosen.preamble else {
+        return Ok(String::new());
+    };
+    let unreadable = |source| Error::Read {
+        path: path.clone(),
+        source,
+    };
+    let bytes = read_at_most(path, LONGEST).map_err(unreadable)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    let is_whole = text.ends_with('\n') || text.is_empty();
+    Ok(if is_whole { text } else { text + "\n" })
 }
 
 /// Where a binary may be.
@@ -120,16 +174,22 @@ pub(crate) fn of_host(names: &[String]) -> Vec<PathBuf> {
     places.collect()
 }
 
-/// Looks at a binary, of a package or on an ESP.
-///
-/// # Errors
-/// When it cannot be read, or is not systemd-boot.
-pub fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
+/// An EFI application, as its head has it.
+struct Program {
+    bytes: Vec<u8>,
+    image: PeImage,
+    arch: Arch,
+    info: Option<String>,
+}
+
+/// Reads an EFI application.
+fn read(what: &'static str, path: &Path) -> Result<Program, Error> {
     let bytes = read_at_most(path, LONGEST + 1).map_err(|source| Error::LoaderRead {
         path: path.into(),
         source,
     })?;
     let refuse = |reason: String| Error::NotALoader {
+        what,
         path: path.into(),
         reason,
     };
@@ -147,15 +207,46 @@ pub fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
         ));
     }
     let info = image.loader_info(&bytes);
+    Ok(Program {
+        bytes,
+        image,
+        arch,
+        info,
+    })
+}
+
+/// Looks at a binary, of a package or on an ESP.
+///
+/// # Errors
+/// When it cannot be read, or is not systemd-boot.
+pub fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
+    let what = BootLoader::SystemdBoot.name();
+    let Program {
+        bytes,
+        image,
+        arch,
+        info,
+    } = read(what, path)?;
+    let refuse = |reason: String| Error::NotALoader {
+        what,
+        path: path.into(),
+        reason,
+    };
     if let Some(info) = &info
         && !info.starts_with("systemd-boot ")
     {
         return Err(refuse(format!("it says that it is `{info}`")));
     }
     Ok(LoaderBinary {
+        name: BootLoader::SystemdBoot,
         arch,
+        paths: systemd_boot::binary_paths(arch).into(),
+        recipe: Recipe::Copy {
+            from: path.into(),
+            size: bytes.len() as u64,
+        },
+        config: None,
         file: path.into(),
-        size: bytes.len() as u64,
         signature: image.signature,
         info,
     })

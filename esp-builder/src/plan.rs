@@ -22,10 +22,13 @@ use crate::loader::LoaderBinary;
 use crate::settings::Settings;
 
 mod claims;
+mod direct;
 mod images;
+mod menus;
 mod xen;
 
 use claims::Claim;
+pub use menus::PlannedMenu;
 
 /// Who a boot loader's own files are for, in messages.
 const LOADER: &str = "systemd-boot";
@@ -37,6 +40,8 @@ pub struct TreePlan {
     pub architectures: BTreeSet<String>,
     /// The files of each tree.
     pub trees: BTreeMap<Role, BTreeMap<TreePath, PlannedFile>>,
+    /// The menu, where the boot loader reads one file with all of it.
+    pub menu: Option<PlannedMenu>,
     /// Each name as FAT compares it, and who took it first: files and the
     /// directories above them.
     names: BTreeMap<(Role, String), Claim>,
@@ -93,13 +98,15 @@ pub struct PlanInput<'a> {
     pub images: &'a Images,
     /// The boot loaders.
     pub loaders: &'a [LoaderBinary],
+    /// What stands before the entries of a menu, in its own language.
+    pub preamble: &'a str,
     /// What else is wanted.
     pub extras: &'a [Extra],
     /// The menu's settings and the layout.
     pub settings: &'a Settings,
 }
 
-/// Plans the trees of systemd-boot, with Unified Kernel Images or Type #1 entries.
+/// Plans the trees of a boot loader.
 ///
 /// # Errors
 /// When two files want one place, or when a FAT file system cannot hold one.
@@ -113,51 +120,24 @@ pub fn plan(input: &PlanInput<'_>) -> Result<TreePlan, Error> {
     for loader in input.loaders {
         plan.add_loader(loader)?;
     }
-    let srel = systemd_boot::ENTRIES_SREL.to_owned();
-    plan.add_text(&boot, systemd_boot::entries_srel_path(), srel)?;
-    let arches: BTreeSet<_> = input.entries.iter().map(|entry| entry.arch).collect();
-    let mut default = None;
-    let mut in_images = BTreeSet::new();
-    for image in &input.images.images {
-        plan.add_image(&boot, image, input)?;
-        in_images.extend(image.entries.iter().map(|(index, _)| *index));
-        let of_default = image
-            .entries
-            .iter()
-            .find(|(index, _)| *index == input.default);
-        default = of_default.map(|(_, called)| called.clone()).or(default);
+    let name = input.settings.boot_loader.name;
+    let has_menu_file = name.has_menu_file();
+    if has_menu_file {
+        plan.add_menu(&boot, input)?;
+    } else if name.is_direct() {
+        plan.add_direct(input)?;
+    } else {
+        plan.add_entries(&boot, input)?;
     }
-    let entries = input.entries.iter().enumerate();
-    for (index, entry) in entries.filter(|(index, _)| !in_images.contains(index)) {
-        let text = type1_text(entry, input.settings, arches.len() > 1);
-        let name = systemd_boot::name_entry(input.settings.entry_names, &entry.id, &text);
-        if index == input.default {
-            default = Some(name.id());
-        }
-        // The kernel of another system has nothing to fall back to.
-        let tries = input
-            .settings
-            .tries
-            .filter(|_| entry.generation().is_some());
-        let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
-        plan.add_entry(&boot, entry, &name, text)?;
-        if let Some(hypervisor) = &entry.hypervisor {
-            let name = plan.add_xen(&boot, entry, hypervisor, input.settings)?;
-            if index == input.default {
-                default = Some(name.id());
-            }
-        }
-    }
-    plan.add_text(
-        &Role::esp(),
-        systemd_boot::loader_conf_path(),
-        loader_conf(input, default),
-    )?;
     plan.reserve()?;
-    for extra in input.extras {
+    // Others have put them into their menu, or have none.
+    let has_entries = !has_menu_file && !name.is_direct();
+    let extras = input.extras.iter();
+    for extra in extras.filter(|extra| has_entries || !extra.is_entry()) {
         plan.add_extra(&boot, extra)?;
     }
-    plan.architectures = arches.iter().map(|arch| arch.suffix().to_owned()).collect();
+    let arches = input.entries.iter().map(|entry| entry.arch);
+    plan.architectures = arches.map(|arch| arch.suffix().to_owned()).collect();
     Ok(plan)
 }
 
@@ -207,20 +187,62 @@ impl TreePlan {
         (tree.map_or(0, BTreeMap::len), bytes)
     }
 
+    /// Adds the entries of the Boot Loader Specification, and systemd-boot's settings.
+    fn add_entries(&mut self, boot: &Role, input: &PlanInput<'_>) -> Result<(), Error> {
+        let srel = systemd_boot::ENTRIES_SREL.to_owned();
+        self.add_text(boot, systemd_boot::entries_srel_path(), srel)?;
+        let arches: BTreeSet<_> = input.entries.iter().map(|entry| entry.arch).collect();
+        let mut default = None;
+        let mut in_images = BTreeSet::new();
+        for image in &input.images.images {
+            self.add_image(boot, image, input)?;
+            in_images.extend(image.entries.iter().map(|(index, _)| *index));
+            let of_default = image
+                .entries
+                .iter()
+                .find(|(index, _)| *index == input.default);
+            default = of_default.map(|(_, called)| called.clone()).or(default);
+        }
+        let entries = input.entries.iter().enumerate();
+        for (index, entry) in entries.filter(|(index, _)| !in_images.contains(index)) {
+            let text = type1_text(entry, input.settings, arches.len() > 1);
+            let name = systemd_boot::name_entry(input.settings.entry_names, &entry.id, &text);
+            if index == input.default {
+                default = Some(name.id());
+            }
+            // The kernel of another system has nothing to fall back to.
+            let tries = input
+                .settings
+                .tries
+                .filter(|_| entry.generation().is_some());
+            let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
+            self.add_entry(boot, entry, &name, text)?;
+            if let Some(hypervisor) = &entry.hypervisor {
+                let name = self.add_xen(boot, entry, hypervisor, input.settings)?;
+                if index == input.default {
+                    default = Some(name.id());
+                }
+            }
+        }
+        self.add_text(
+            &Role::esp(),
+            systemd_boot::loader_conf_path(),
+            loader_conf(input, default),
+        )?;
+        Ok(())
+    }
+
     fn add_loader(&mut self, loader: &LoaderBinary) -> Result<(), Error> {
-        for path in systemd_boot::binary_paths(loader.arch) {
+        for path in loader.paths.clone() {
             let file = PlannedFile {
-                recipe: Recipe::Copy {
-                    from: loader.file.clone(),
-                    size: loader.size,
-                },
+                recipe: loader.recipe.clone(),
                 provenance: Provenance {
                     kind: Kind::Loader,
                     generations: Vec::new(),
                     signature: Some(loader.signature),
                 },
             };
-            self.add(&Role::esp(), path, file, LOADER)?;
+            self.add(&Role::esp(), path, file, loader.name.name())?;
         }
         Ok(())
     }
@@ -244,6 +266,21 @@ impl TreePlan {
         name: &EntryFileName,
         text: String,
     ) -> Result<(), Error> {
+        self.add_content(role, entry)?;
+        let file = PlannedFile {
+            recipe: Recipe::Text(text),
+            provenance: Provenance {
+                kind: Kind::Entry,
+                generations: entry.generation().cloned().into_iter().collect(),
+                signature: None,
+            },
+        };
+        let origin = describe_entry(entry);
+        self.add(role, systemd_boot::entry_file_path(name), file, &origin)
+    }
+
+    /// Adds the files that an entry needs.
+    fn add_content(&mut self, role: &Role, entry: &BootEntry) -> Result<(), Error> {
         let origin = describe_entry(entry);
         let provenance = |kind, signature: Option<SignatureState>| Provenance {
             kind,
@@ -270,11 +307,7 @@ impl TreePlan {
             };
             self.add(role, secrets.path.clone(), file, &origin)?;
         }
-        let file = PlannedFile {
-            recipe: Recipe::Text(text),
-            provenance: provenance(Kind::Entry, None),
-        };
-        self.add(role, systemd_boot::entry_file_path(name), file, &origin)
+        Ok(())
     }
 
     /// Keeps extra files from the places of what is written outside of plans.

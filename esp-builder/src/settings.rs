@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::{LoaderConf, Timeout};
-use bootloaders::{Arch, CommandLine, EntryNaming, Line, MachineId};
+use bootloaders::{Arch, BootLoader, CommandLine, EntryNaming, Line, MachineId, grub};
 use tree_manifest::GenerationId;
 
 /// Where NixOS keeps its store.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub root: Option<PathBuf>,
     /// The store; files in it are named after their store path.
     pub store_dir: PathBuf,
+    /// The boot loader.
+    pub boot_loader: LoaderInput,
     /// systemd-boot binaries; when there are none they are searched for.
     pub systemd_boot: Vec<PathBuf>,
     /// Whether kernels, initrds and entries go to a tree of their own.
@@ -65,6 +67,7 @@ impl Settings {
             input,
             root: None,
             store_dir: STORE_DIR.into(),
+            boot_loader: LoaderInput::default(),
             systemd_boot: Vec::new(),
             xbootldr: false,
             layout: Layout::default(),
@@ -105,6 +108,36 @@ pub struct ImageInput {
     pub stubs: Vec<PathBuf>,
     /// A directory of addons, credentials and extensions, which every image gets.
     pub companions: Option<PathBuf>,
+}
+
+/// Which boot loader, and what it needs besides entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoaderInput {
+    /// Which.
+    pub name: BootLoader,
+    /// Binaries of one other than systemd-boot, one an architecture; when there are none
+    /// they are searched for.
+    pub binaries: Vec<PathBuf>,
+    /// The program that makes GRUB's binary, in place of one.
+    pub grub_mkimage: Option<PathBuf>,
+    /// Where GRUB finds the menu's files.
+    pub partition: grub::Partition,
+    /// A file whose text stands before the entries of a menu, in its own language.
+    pub preamble: Option<PathBuf>,
+    /// Whether Limine accepts this menu alone.
+    pub is_menu_fixed: bool,
+    /// What firmware starts in place of the boot loader, and then starts that: shim, which
+    /// is signed by Microsoft.
+    pub shim: Option<ShimInput>,
+}
+
+/// Shim's binaries; paths of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShimInput {
+    /// Shim.
+    pub shim: PathBuf,
+    /// What enrols the keys of machine owners.
+    pub mok_manager: Option<PathBuf>,
 }
 
 /// What becomes of secrets that generations make for their initial RAM disks.

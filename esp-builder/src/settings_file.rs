@@ -173,7 +173,10 @@ mod tests {
             ("out = 'x'", "unknown key `out`"),
             ("timeout = 'never'", "`never` is not seconds"),
             ("timeout = true", "expected text, found boolean"),
-            ("bootloader = 'grub'", "expected `systemd-boot`"),
+            (
+                "bootloader = 'lilo'",
+                "expected one of `systemd-boot`, `grub`",
+            ),
             ("xbootldr = 1", "expected a boolean"),
             ("limit = -1", "expected usize"),
             ("profile = 'p'", "expected a sequence"),

@@ -169,6 +169,19 @@ pub(crate) fn pe(machine: u16, text: &str) -> Vec<u8> {
     bytes
 }
 
+/// A PE image as `grub-mkimage` makes it, that looks for its menu in a directory.
+pub(crate) fn grub(machine: u16, prefix: &str) -> Vec<u8> {
+    let length = 12 + 8 + prefix.len() + 1;
+    let numbers = [12, length, 3, length - 12].map(|number| u32::try_from(number).unwrap());
+    let mut list = b"mimg".to_vec();
+    list.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    list.extend(prefix.as_bytes());
+    list.push(0);
+    let mut bytes = pe(machine, &String::from_utf8(list).unwrap());
+    bytes[0x58 + 240..0x58 + 248].copy_from_slice(b"mods\0\0\0\0");
+    bytes
+}
+
 /// A stub of this version, with room for sections: headers of 4096 bytes, then `.sdmagic`.
 pub(crate) fn stub(machine: u16, version: &str) -> Vec<u8> {
     const HEADERS: u32 = 4096;

@@ -15,6 +15,8 @@ use crate::settings::{GenerationInput, Input, KernelInput, NumberedPath};
 use crate::testkit::{AA64, Kit, X64, describe_error, document, pe, with, with_extension};
 use crate::{Settings, Warning, plan};
 
+mod loaders;
+
 fn quiet(_: u64) {}
 
 /// A plan as text: every file, its recipe, who needs it.

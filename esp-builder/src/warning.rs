@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::loader_version::LoaderVersion;
-use bootloaders::{Arch, BootEntry, systemd_boot, xen};
+use bootloaders::{Arch, BootEntry, BootLoader, systemd_boot, xen};
 
 use crate::generation::describe_entry;
 use crate::images::Images;
@@ -157,7 +157,8 @@ impl Warning {
 
     /// Warns of a binary that may not be systemd-boot.
     pub(crate) fn of_loader(loader: &LoaderBinary) -> Option<Self> {
-        loader.info.is_none().then(|| Self::UnknownLoader {
+        let is_silent = loader.name == BootLoader::SystemdBoot && loader.info.is_none();
+        is_silent.then(|| Self::UnknownLoader {
             path: loader.file.display().to_string(),
         })
     }

@@ -109,10 +109,14 @@ fn an_entry_of_any_kind_becomes_a_line() {
 #[test]
 fn a_generation_that_is_left_out_takes_its_specialisations_along() {
     let menu = hostile();
-    let rest = menu.without(&|id| id.number != 2);
+    let is_second = |item: &Item| item.generation.as_ref().is_none_or(|id| id.number == 2);
+    let rest = menu.of(&is_second).unwrap();
     let names: Vec<_> = rest.items.iter().map(|item| item.name.as_str()).collect();
     assert_eq!(names, ["2-false", "shell"]);
     assert_eq!(rest.default_item().name, "2-true");
+    assert_eq!(menu.of(&|_| false), None);
+    let newest = menu.of(&|item| item.name == "3-false").unwrap();
+    assert_eq!(newest.default_item().name, "3-false");
     let files: Vec<_> = rest.items[0].files().map(TreePath::name).collect();
     assert_eq!(
         files,

@@ -25,6 +25,13 @@ impl Flags {
             stub: if_any(self.stub, file.stub),
             uki_extra: self.uki_extra.or(file.uki_extra),
             systemd_boot: if_any(self.systemd_boot, file.systemd_boot),
+            loader: if_any(self.loader, file.loader),
+            grub_mkimage: self.grub_mkimage.or(file.grub_mkimage),
+            boot_volume: self.boot_volume.or(file.boot_volume),
+            limine_config: self.limine_config.or(file.limine_config),
+            menu_preamble: self.menu_preamble.or(file.menu_preamble),
+            shim: self.shim.or(file.shim),
+            mok_manager: self.mok_manager.or(file.mok_manager),
             timeout: self.timeout.or(file.timeout),
             set: if_any(self.set, file.set),
             entry_names: self.entry_names.or(file.entry_names),
@@ -89,6 +96,7 @@ impl Flags {
         let lists = lists.chain(&mut self.stub);
         let lists = lists.chain(&mut self.profile).chain(&mut self.efi_driver);
         let lists = lists.chain(&mut self.secure_boot_certificate);
+        let lists = lists.chain(&mut self.loader);
         let single = self.kernel.iter_mut().chain(&mut self.root);
         let single = single
             .chain(&mut self.generations)
@@ -98,6 +106,8 @@ impl Flags {
         let programs = programs.chain(&mut self.edk2_shell);
         let programs = programs.chain(&mut self.enroll_keys);
         let programs = programs.chain(&mut self.secure_boot_key);
+        let programs = programs.chain(&mut self.menu_preamble);
+        let programs = programs.chain(&mut self.shim).chain(&mut self.mok_manager);
         let named = self.extra_file.iter_mut().chain(&mut self.extra_entry);
         let named = named.map(|wanted| &mut wanted.path);
         let documents = self.bootspec.iter_mut().map(|document| &mut document.path);

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::LoaderConf;
-use bootloaders::{EntryNaming, Line, MachineId};
+use bootloaders::{BootLoader, EntryNaming, Line, MachineId};
 use esp_builder::settings::{
     self, DefaultChoice, ExtraInput, GenerationInput, ImageInput, Input, KernelInput, NamedPath,
     STORE_DIR, Settings,
 };
 
-use super::{BootLoader, EntryNames, Flags, Layout};
+use super::{EntryNames, Flags, Layout};
 use crate::failure::Failure;
 
 /// Where NixOS keeps the links of its generations.
@@ -65,13 +65,13 @@ impl Flags {
     /// # Errors
     /// When flags are missing or do not go together.
     pub(crate) fn resolve(self) -> Result<Settings, Failure> {
-        // One, so far; whatever else is asked for did not get here.
-        let (None | Some(BootLoader::SystemdBoot)) = self.bootloader;
         let mut settings = Settings::new(self.input()?);
         settings.menu = self.menu(settings.menu)?;
         settings.extras = self.extras()?;
+        settings.boot_loader = self.boot_loader()?;
         settings.images = self.images()?;
         settings.layout = match self.layout {
+            _ if settings.boot_loader.name == BootLoader::Uki => settings::Layout::Uki,
             Some(Layout::Uki) => settings::Layout::Uki,
             Some(Layout::Type1) | None => settings::Layout::Type1,
         };
@@ -113,8 +113,10 @@ impl Flags {
     }
 
     fn images(&self) -> Result<ImageInput, Failure> {
-        let is_for_images = !self.stub.is_empty() || self.uki_extra.is_some();
-        if is_for_images && !matches!(self.layout, Some(Layout::Uki)) {
+        let has_images = matches!(self.layout, Some(Layout::Uki));
+        let is_direct = matches!(self.bootloader, Some(super::BootLoader::Uki));
+        let lacks_stub = !self.stub.is_empty() && !has_images && !is_direct;
+        if lacks_stub || self.uki_extra.is_some() && !has_images {
             return Err(usage("--stub and --uki-extra need --layout uki"));
         }
         Ok(ImageInput {

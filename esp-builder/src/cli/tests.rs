@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::*;
+use bootloaders::grub;
 use clap::CommandFactory;
 use esp_builder::settings::{GenerationInput, Input, Settings};
 
@@ -39,10 +40,6 @@ fn flags_that_do_not_go_together_are_usage_errors() {
         ("--initrd i out", "nothing to boot"),
         ("--kernel k --default 1 out", "--kernel has none"),
         (
-            "--bootspec b --bootloader grub out",
-            "[possible values: systemd-boot]",
-        ),
-        (
             "--bootspec b --layout type2 out",
             "[possible values: type1, uki]",
         ),
@@ -74,12 +71,53 @@ fn flags_that_do_not_go_together_are_usage_errors() {
         ("--bootspec b --windows 11=HD0b out", "needs --edk2-shell"),
         ("--bootspec b --windows 11 out", "expected NAME=HANDLE"),
         ("--bootspec b --extra-file x out", "expected NAME=PATH"),
-        ("--bootspec b --extra-entry x out", "expected NAME=PATH"),
     ] {
         let error = resolve(arguments).unwrap_err();
         assert!(error.contains(why), "{arguments}: {error}");
     }
     assert!(resolve("--bootspec b --dry-run").is_ok());
+}
+
+#[test]
+fn boot_loaders_take_their_own_flags_alone() {
+    for (arguments, why) in [
+        (
+            "--loader g",
+            "GRUB, Limine and rEFInd, not for systemd-boot",
+        ),
+        (
+            "--bootloader grub --set beep=yes",
+            "--set is for systemd-boot",
+        ),
+        ("--bootloader refind --boot-volume ABCD-1234", "for GRUB"),
+        ("--bootloader grub --limine-config any", "for Limine"),
+        (
+            "--bootloader grub --loader g --grub-mkimage m",
+            "exclude each",
+        ),
+        ("--bootloader grub --tries 3", "GRUB has one menu"),
+        ("--bootloader grub --layout uki", "GRUB has one menu"),
+        ("--bootloader refind --xbootldr", "on the ESP alone"),
+        ("--bootloader grub --boot-volume ABC-1234", "volume ID"),
+        ("--bootloader extlinux --shim s", "extlinux brings none"),
+        ("--bootloader uki --xbootldr", "firmware starts a Unified"),
+        (
+            "--bootloader efi-stub --tries 3",
+            "firmware starts the kernel's",
+        ),
+        ("--mok-manager m", "needs --shim"),
+        ("--menu-preamble m", "not systemd-boot"),
+        ("--bootloader lilo", "invalid value 'lilo'"),
+    ] {
+        let error = resolve(&format!("--bootspec b {arguments} out")).unwrap_err();
+        assert!(error.contains(why), "{arguments}: {error}");
+    }
+    let arguments = "--bootspec b --bootloader grub --loader g --boot-volume abcd-1234 out";
+    let chosen = resolve(arguments).unwrap().boot_loader;
+    assert_eq!(
+        chosen.partition,
+        grub::Partition::Volume("ABCD-1234".to_owned())
+    );
 }
 
 #[test]

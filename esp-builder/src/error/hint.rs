@@ -52,11 +52,6 @@ impl Error {
             Self::WrongArchitecture { .. } => "a kernel boots on one architecture: take its own",
             Self::Text { .. } => "entries are files of lines: remove the character",
             Self::Extra { hint, .. } => hint,
-            Self::NotALoader { .. } | Self::LoaderRead { .. } => {
-                "name systemd-boot<arch>.efi, as systemd installs it"
-            }
-            Self::TwoLoaders { .. } => "give one --systemd-boot an architecture",
-            Self::NoLoader { .. } => "name the binary: --systemd-boot systemd-boot<arch>.efi",
             Self::Collision { .. } => "rename one of the two at its source; FAT ignores case",
             Self::Root { .. } => "--root is the directory that holds nix/store",
             Self::Changed { .. } => "run again when nothing writes to the file",
@@ -65,7 +60,31 @@ impl Error {
             Self::OutputExists { .. } => {
                 "name a new or empty directory; only an earlier result is replaced"
             }
-            _ => return self.later_hint().or_else(|| self.image_hint()),
+            _ => {
+                let of_loader = self.loader_hint();
+                return of_loader
+                    .or_else(|| self.later_hint())
+                    .or_else(|| self.image_hint());
+            }
+        })
+    }
+
+    /// The hints of errors that boot loaders bring with them.
+    fn loader_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotALoader { .. } | Self::LoaderRead { .. } => {
+                "name the boot loader's own binary, such as systemd-boot<arch>.efi; for GRUB one \
+                 that looks for grub.cfg on the ESP, or --grub-mkimage"
+            }
+            Self::GrubImage { .. } => {
+                "install the modules of that platform, such as grub-efi-amd64-bin, or name a \
+                 binary with --loader"
+            }
+            Self::TwoLoaders { .. } => "give one binary an architecture",
+            Self::NoLoader { .. } => {
+                "name the binary: --systemd-boot FILE, or --loader FILE for others"
+            }
+            _ => return None,
         })
     }
 

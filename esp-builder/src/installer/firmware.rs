@@ -7,18 +7,15 @@ use std::path::Path;
 
 use bootloaders::boot_order::{Rank, VariableChange};
 use bootloaders::load_option::LoadOption;
-use bootloaders::{Arch, Line, systemd_boot};
+use bootloaders::{Arch, BootLoader, Line};
 use esp_builder::Error;
 use esp_builder::live::efivars;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::partition;
 use esp_builder::loader::LoaderBinary;
-use tree_manifest::Role;
+use tree_manifest::{Role, TreePath};
 
 use crate::report;
-
-/// What firmware's menu calls the boot loader.
-const DESCRIPTION: &str = "Linux Boot Manager";
 
 /// Finds the variables that must change so that firmware starts the boot loader of
 /// each ESP: that of the first ESP before that of the second.
@@ -28,19 +25,20 @@ const DESCRIPTION: &str = "Linux Boot Manager";
 pub(super) fn changes(
     efivars: &Path,
     targets: &[Mounts],
-    loaders: &[LoaderBinary],
+    (name, loaders): (BootLoader, &[LoaderBinary]),
     rank: Rank,
 ) -> Result<Vec<VariableChange>, Error> {
     let before = efivars::boot_options(efivars)?;
     let arch = firmware_arch(efivars);
-    if !loaders.iter().any(|loader| Some(loader.arch) == arch) {
+    let mut own = loaders.iter().filter(|loader| Some(loader.arch) == arch);
+    let Some(program) = own.next().and_then(|first| first.paths.first()) else {
         report::warning("no boot option: no boot loader is for this machine's firmware");
         return Ok(Vec::new());
-    }
+    };
     let esps = targets.iter().filter_map(|mounts| mounts.get(&Role::esp()));
     let mut options = Vec::new();
-    for (esp, arch) in esps.zip(arch.into_iter().cycle()) {
-        options.push(option(esp, arch)?);
+    for esp in esps {
+        options.push(option(esp, program, name)?);
     }
     if rank == Rank::First {
         // The last one that is registered is the first in the order.
@@ -62,13 +60,12 @@ pub(super) fn write(efivars: &Path, changes: &[VariableChange]) -> Result<(), Er
     each.try_for_each(|change| efivars::write(efivars, change))
 }
 
-fn option(esp: &Path, arch: Arch) -> Result<LoadOption, Error> {
-    let [program, _] = systemd_boot::binary_paths(arch);
+fn option(esp: &Path, program: &TreePath, name: BootLoader) -> Result<LoadOption, Error> {
     Ok(LoadOption {
-        description: Line::new(DESCRIPTION)
+        description: Line::new(name.boot_option())
             .unwrap_or_else(|error| unreachable!("a constant is a line: {error}")),
         partition: partition::of_mount(esp)?,
-        program,
+        program: program.clone(),
     })
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use bootloaders::boot_order::{Rank, VariableChange};
 use bootloaders::ownership;
+use esp_builder::live::changes::Action;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
@@ -15,7 +16,7 @@ use esp_builder::live::{booted, diff, random_seed};
 use esp_builder::settings::{InitrdSecrets, Input};
 use esp_builder::source::Sources;
 use esp_builder::{Error, Planned, Settings, generation};
-use tree_manifest::Role;
+use tree_manifest::{Kind, Role};
 
 use super::loaders::{Settled, on, settled};
 use super::{DIFFERENT, firmware, locks, make, print, signing, targets};
@@ -50,22 +51,19 @@ pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
     report::warnings(&planned.warnings);
     let mut settled = settled(&planned.loaders, &targets, reinstall)?;
     if let Some(signer) = &signer {
-        signing::sign(
-            &mut planned.plan,
-            signer,
-            &mut settled,
-            &store_on_host(&settings)?,
-        )?;
+        let store = store_on_host(&settings)?;
+        signing::sign(&mut planned.plan, signer, &mut settled, &store)?;
     }
     let prepared = prepare(args, &settings, &planned, &settled)?;
     let (installations, fits) = (prepared.installations, prepared.fits);
     warn_of_foreign(&targets, &installations);
-    let rank = if reinstall { Rank::First } else { Rank::Any };
     // Asked before the first write: what cannot be done is better known early.
     let firmware = if args.no_variables || settings.root.is_some() {
         Vec::new()
     } else {
-        let found = firmware::changes(&args.efivars, &targets, &planned.loaders, rank);
+        let loaders = (settings.boot_loader.name, &planned.loaders[..]);
+        let rank = rank(reinstall, &installations);
+        let found = firmware::changes(&args.efivars, &targets, loaders, rank);
         unless_graceful(found, args.graceful || dry_run)?
     };
     if goal == Goal::Diff {
@@ -101,6 +99,18 @@ pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
     // generations one by one takes longer than to find nothing to do.
     std::mem::forget((planned, installations, settings));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Another boot loader than before would not be started by an option behind the old one's.
+fn rank(reinstall: bool, installations: &[Installation]) -> Rank {
+    let mut changes = installations.iter().flat_map(|one| &one.changes);
+    let is_another = changes
+        .any(|change| change.action == Action::RemoveLast && change.kind == Some(Kind::Loader));
+    if reinstall || is_another {
+        Rank::First
+    } else {
+        Rank::Any
+    }
 }
 
 /// Shows what differs, and says whether anything does.
@@ -164,7 +174,8 @@ fn prepare(
     let all = &installations;
     let found = fit::fit(&planned.plan, default, &targets, all, &mut sources)?;
     match found {
-        Some(found) if args.fit => {
+        // A binary that accepts one menu alone takes no shorter one.
+        Some(found) if args.fit && !settings.boot_loader.is_menu_fixed => {
             for id in &found.left_out {
                 let whose = generation::describe(id);
                 report::warning(&format!("{whose} is left out: there is no room for it"));

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use bootloaders::BootLoader;
 use bootloaders::loader_version::{LoaderUpdate, LoaderVersion, update};
-use bootloaders::systemd_boot;
 use tree_manifest::Role;
 
 use super::changes::{Place, recorded};
@@ -49,10 +49,14 @@ pub fn standing(loaders: &[LoaderBinary], mounts: &Mounts) -> Result<Standing, E
     };
     for loader in loaders {
         let available = loader.info.as_deref().and_then(LoaderVersion::from_info);
-        for path in systemd_boot::binary_paths(loader.arch) {
+        let is_systemd_boot = loader.name == BootLoader::SystemdBoot;
+        for path in loader.paths.clone() {
             let file = path.on(esp);
             let place = (Role::esp(), path);
-            let installed = installed(&file);
+            let installed = match installed(&file) {
+                Installed::SystemdBoot(_) if !is_systemd_boot => Installed::Program,
+                installed => installed,
+            };
             match (installed, &available) {
                 (Installed::SystemdBoot(installed), Some(available)) => {
                     let found = update(Some(&installed), available);
@@ -99,13 +103,28 @@ mod tests {
     use super::*;
     use std::fs;
 
+    use bootloaders::systemd_boot;
     use tree_manifest::{Entry, File, Manifest, SignatureState, Source};
 
     use crate::live::known::state_place;
+    use crate::plan::Recipe;
     use crate::testkit::{X64, pe};
 
     fn version(number: u32) -> Vec<u8> {
         pe(X64, &format!("#### LoaderInfo: systemd-boot {number} ####"))
+    }
+
+    fn systemd_boot_260() -> LoaderBinary {
+        LoaderBinary {
+            name: BootLoader::SystemdBoot,
+            arch: bootloaders::Arch::X64,
+            paths: systemd_boot::binary_paths(bootloaders::Arch::X64).into(),
+            recipe: Recipe::Text(String::new()),
+            config: None,
+            file: "/systemd-boot".into(),
+            signature: SignatureState::Unsigned,
+            info: Some("systemd-boot 260".to_owned()),
+        }
     }
 
     /// What is at the place of firmware's own choice, what was written down of it, and
@@ -161,13 +180,7 @@ mod tests {
                 state.tree_mut(Role::esp()).insert(path, Entry::File(file));
                 fs::write(state_place().1.on(esp.path()), state.to_json()).unwrap();
             }
-            let ours = LoaderBinary {
-                arch: bootloaders::Arch::X64,
-                file: "/systemd-boot".into(),
-                size: 0,
-                signature: SignatureState::Unsigned,
-                info: Some("systemd-boot 260".to_owned()),
-            };
+            let ours = systemd_boot_260();
             let found = standing(&[ours], &mounts).unwrap();
             let found = [&found.current, &found.foreign].map(|set| set.contains(&place));
             assert_eq!(found, expected, "{what}");

@@ -116,23 +116,57 @@ pub fn changes(
             if !is_candidate {
                 continue;
             }
-            let action = match &place {
-                place if known.protected.contains(place) => Action::Protect,
-                place if known.current.contains(place) => Action::RemoveLast,
-                _ => Action::Remove,
-            };
+            let kind = recorded
+                .and_then(|file| file.provenance.as_ref())
+                .map(|why| why.kind);
+            let action = removal(&place, kind, known);
             changes.push(Change {
                 place,
                 action,
                 size: found.size,
-                kind: recorded
-                    .and_then(|file| file.provenance.as_ref())
-                    .map(|why| why.kind),
+                kind,
             });
         }
     }
     changes.sort_by(|a, b| a.place.cmp(&b.place));
+    if needs_old_menu(plan, &changes) {
+        let removed = changes.iter_mut();
+        for change in removed.filter(|change| change.action == Action::Remove) {
+            change.action = Action::RemoveLast;
+        }
+    }
     changes
+}
+
+/// What becomes of a file of ours that is no longer wanted.
+fn removal(place: &Place, kind: Option<Kind>, known: &Known) -> Action {
+    // Another boot loader's, which is what boots until ours is there.
+    let boots = |kind| matches!(kind, Kind::Loader | Kind::LoaderConfig | Kind::Menu);
+    if known.protected.contains(place) {
+        Action::Protect
+    } else if known.current.contains(place) || kind.is_some_and(boots) {
+        Action::RemoveLast
+    } else {
+        Action::Remove
+    }
+}
+
+/// Whether a menu in one file, which names what goes, stays until the new one is there:
+/// that of another boot loader, or one of which no line is left.
+fn needs_old_menu(plan: &TreePlan, changes: &[Change]) -> bool {
+    let mut menus = changes
+        .iter()
+        .filter(|change| change.kind == Some(Kind::Menu));
+    if menus.any(|change| change.action == Action::RemoveLast) {
+        return true;
+    }
+    let is_new = |place: &Place| {
+        let found = changes.binary_search_by(|change| change.place.cmp(place));
+        let change = found.ok().map(|index| &changes[index]);
+        change.is_some_and(|change| matches!(change.action, Action::Add | Action::Replace))
+    };
+    let menu = plan.menu.as_ref();
+    menu.is_some_and(|menu| menu.interim(&is_new).is_none())
 }
 
 /// The files of somebody else that are replaced. Boot loaders are not among them: whose
@@ -167,7 +201,7 @@ pub fn foreign(
         !is_known
             && match change.kind {
                 Some(Kind::Loader) => false,
-                Some(Kind::LoaderConfig) => !has_ours && !says_nothing(),
+                Some(Kind::LoaderConfig | Kind::Menu) => !has_ours && !says_nothing(),
                 _ => true,
             }
     };

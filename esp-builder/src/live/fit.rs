@@ -108,6 +108,7 @@ pub fn without(plan: &TreePlan, left_out: &BTreeSet<&GenerationId>) -> TreePlan 
             is_for_all || !generations.is_empty()
         });
     }
+    rest.leave_out(&|id| left_out.contains(&whole(id)));
     rest
 }
 

@@ -9,6 +9,8 @@
 //! - entries come after what they refer to, loader.conf after the entries, and a
 //!   boot loader before settings that only it knows; a Unified Kernel Image is an entry
 //!   that refers to what lies beside it;
+//! - another boot loader than before comes after all that it reads, and what the old one
+//!   reads goes after that;
 //! - what is removed is removed entry first, content last.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,10 +109,11 @@ pub fn steps(
     run.make_directories(&state.place, &mut steps);
     run.note(state, &state.present, &state.intent, &mut steps);
     if order == Order::CollectFirst {
+        run.write_interim(&mut steps);
         run.collect(Action::Remove, &mut steps);
     }
     // Each wave is on the disk before the next begins.
-    for wave in [Wave::Content, Wave::Loader, Wave::Entries, Wave::Settings] {
+    for wave in run.waves() {
         run.write(wave, &mut steps);
     }
     if order == Order::WriteFirst {
@@ -126,6 +129,7 @@ pub fn steps(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wave {
     Content,
+    Menu,
     Loader,
     Entries,
     Settings,
@@ -137,6 +141,7 @@ impl Wave {
             Kind::Loader => Self::Loader,
             // Boot loaders list an image as soon as it is there.
             Kind::Entry | Kind::Uki => Self::Entries,
+            Kind::Menu => Self::Menu,
             Kind::LoaderConfig => Self::Settings,
             _ => Self::Content,
         }
@@ -150,6 +155,21 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// In which order to write. A boot loader comes before settings that only it knows,
+    /// but another one than before comes last: until then the old one has its menu.
+    fn waves(&self) -> [Wave; 5] {
+        let mut changes = self.changes.iter();
+        let is_another = changes
+            .any(|change| change.action == Action::RemoveLast && change.kind == Some(Kind::Loader));
+        let [content, menu] = [Wave::Content, Wave::Menu];
+        let [loader, entries, settings] = [Wave::Loader, Wave::Entries, Wave::Settings];
+        if is_another {
+            [content, menu, entries, settings, loader]
+        } else {
+            [content, menu, loader, entries, settings]
+        }
+    }
+
     /// What an interrupted run left is removed first: it takes room.
     fn leftovers(&self) -> Vec<Step> {
         let of_role = |(role, inventory): (&Role, &Inventory)| {
@@ -232,6 +252,41 @@ impl Run<'_> {
             steps.push(Step::Rename {
                 from: temporary_of(place),
                 to,
+            });
+        }
+        sync(&places, steps);
+    }
+
+    /// Replaces a menu in one file by one that names nothing that is about to go.
+    fn write_interim(&self, steps: &mut Vec<Step>) {
+        let mut changes = self.changes.iter();
+        let has_removal = changes.any(|change| change.action == Action::Remove);
+        let Some(planned) = self.plan.menu.as_ref().filter(|_| has_removal) else {
+            return;
+        };
+        let written = |action| {
+            let of_action = move |change: &&Change| change.action == action;
+            let places = self.changes.iter().filter(of_action);
+            places.map(|change| &change.place).collect::<BTreeSet<_>>()
+        };
+        let (added, replaced) = (written(Action::Add), written(Action::Replace));
+        let is_new = |place: &Place| added.contains(place) || replaced.contains(place);
+        let Some(text) = planned.interim(&is_new) else {
+            return;
+        };
+        let places = planned.places.iter();
+        let places: Vec<&Place> = places.filter(|place| replaced.contains(place)).collect();
+        for (role, path) in &places {
+            steps.push(Step::Write {
+                to: (role.clone(), temporary(path)),
+                recipe: Recipe::Text(text.clone()),
+            });
+        }
+        sync(&places, steps);
+        for place in &places {
+            steps.push(Step::Rename {
+                from: (place.0.clone(), temporary(&place.1)),
+                to: self.spelling(place),
             });
         }
         sync(&places, steps);

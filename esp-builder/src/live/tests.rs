@@ -26,6 +26,8 @@ use crate::plan::{PlannedFile, Recipe, TreePlan};
 use crate::testkit::{Kit, with};
 use crate::{Settings, plan};
 
+mod migrations;
+
 /// A kit with five systems in its store, each with a kernel and an initrd of its own.
 fn kit() -> Kit {
     let kit = Kit::new();
@@ -162,7 +164,7 @@ fn restore(files: &BTreeMap<String, Vec<u8>>) -> tempfile::TempDir {
 
 /// What must be true at any moment: entries refer to complete files, at least one
 /// is there, and the default is one of them.
-fn assert_boots(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, when: &str) {
+fn assert_entries(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, when: &str) {
     let files = files(root);
     let mut entries = BTreeSet::new();
     for (path, text) in &files {
@@ -208,6 +210,12 @@ fn assert_boots(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, when
         entries.contains(without_profile(default)),
         "{when}: the default {default} is gone"
     );
+}
+
+/// As [`assert_entries`], and the boot loader is there at both of its places.
+fn assert_boots(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, when: &str) {
+    assert_entries(root, complete, when);
+    let files = files(root);
     for loader in ["EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.efi"] {
         assert!(
             complete[loader].contains(&Sha256::of(&files[loader])),

@@ -1,0 +1,164 @@
+//! From one boot loader to another: each moment has a whole one.
+
+use bootloaders::BootLoader;
+
+use super::*;
+use crate::settings::LoaderInput;
+use crate::testkit::{X64, pe};
+
+/// What starts first, in a tree of rEFInd.
+const REFIND: &str = "rEFInd";
+
+fn plan_for(kit: &Kit, name: BootLoader, numbers: &[u64]) -> TreePlan {
+    let boot_loader = match name {
+        BootLoader::Refind => LoaderInput {
+            name,
+            binaries: vec![kit.write("refind_x64.efi", pe(X64, REFIND))],
+            ..LoaderInput::default()
+        },
+        _ => LoaderInput::default(),
+    };
+    let settings = Settings {
+        boot_loader,
+        ..settings_of(kit, numbers)
+    };
+    plan(&settings).unwrap().plan
+}
+
+/// That the boot loader which firmware starts finds a menu whose files are complete.
+fn assert_starts(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, when: &str) {
+    let files = files(root);
+    let first = &files["EFI/BOOT/BOOTX64.EFI"];
+    assert!(
+        complete["EFI/BOOT/BOOTX64.EFI"].contains(&Sha256::of(first)),
+        "{when}: no boot loader"
+    );
+    if !String::from_utf8_lossy(first).contains(REFIND) {
+        return assert_entries(root, complete, when);
+    }
+    let menu = files.get("EFI/BOOT/refind.conf");
+    let menu = menu.unwrap_or_else(|| panic!("{when}: rEFInd has no menu"));
+    assert!(
+        complete["EFI/BOOT/refind.conf"].contains(&Sha256::of(menu)),
+        "{when}: a part of a menu"
+    );
+    let text = String::from_utf8(menu.clone()).unwrap();
+    let words = text.split(['"', ' ']);
+    let named = words.filter_map(|word| word.trim_start_matches("initrd=").strip_prefix('\\'));
+    let named: Vec<_> = named.map(|path| path.replace('\\', "/")).collect();
+    assert!(named.len() > 1, "{when}: {text}");
+    for path in named {
+        let content = files.get(&path);
+        let content = content.unwrap_or_else(|| panic!("{when}: the menu needs {path}"));
+        assert!(
+            complete[&path].contains(&Sha256::of(content)),
+            "{when}: {path} is cut short"
+        );
+    }
+}
+
+/// Loses power before each step from one tree to another, and in the middle of each write.
+fn assert_migrates(kit: &Kit, old: &TreePlan, new: &TreePlan, order: Order) {
+    let start = memory();
+    install(old, start.path(), &policy(kit, &[]));
+    let before = files(start.path());
+    let finished = restore(&before);
+    install(new, finished.path(), &policy(kit, &[]));
+    let after = files(finished.path());
+    let mut complete = contents(&[before.clone(), after.clone()]);
+    let steps = |root: &Path| prepare_in(new, root, kit, order);
+    let all = steps(restore(&before).path()).steps;
+    let count = all.len();
+    // A menu may be written twice.
+    for (path, text) in all.iter().filter_map(menu_of) {
+        complete.entry(path).or_default().insert(text);
+    }
+    assert!(count > 10, "{count} steps are too few");
+    for cut in 0..=count {
+        for torn in [false, true] {
+            let root = restore(&before);
+            let installation = steps(root.path());
+            let (made, mounts) = (&installation.steps[..cut], mounts(root.path()));
+            execute(made, &mounts, &installation.digests, &mut |_| Ok(())).unwrap();
+            if let (true, Some(step)) = (torn, installation.steps.get(cut)) {
+                tear(step, root.path());
+            }
+            let when = format!("{order:?}, cut at {cut} of {count}, torn: {torn}");
+            assert_starts(root.path(), &complete, &when);
+            install(new, root.path(), &policy(kit, &[]));
+            assert!(files(root.path()) == after, "{when}: not healed");
+        }
+    }
+}
+
+/// The menu that a step writes under a temporary name, by its own.
+fn menu_of(step: &Step) -> Option<(String, Sha256)> {
+    let Step::Write {
+        to: (_, path),
+        recipe: Recipe::Text(text),
+    } = step
+    else {
+        return None;
+    };
+    let own = path.as_str().replace("/.", "/");
+    let own = own.split(".esp-builder").next()?;
+    let is_menu = own.ends_with("/refind.conf");
+    is_menu.then(|| (own.to_owned(), Sha256::of(text.as_bytes())))
+}
+
+#[test]
+fn another_boot_loader_comes_last_and_the_old_one_goes_after_it() {
+    let kit = kit();
+    let systemd_boot = plan_for(&kit, BootLoader::SystemdBoot, &[1, 2]);
+    let refind = plan_for(&kit, BootLoader::Refind, &[2, 3]);
+    for order in [Order::WriteFirst, Order::CollectFirst] {
+        assert_migrates(&kit, &systemd_boot, &refind, order);
+        assert_migrates(&kit, &refind, &systemd_boot, order);
+    }
+}
+
+#[test]
+fn a_menu_in_one_file_survives_a_power_cut_at_every_write() {
+    let kit = kit();
+    let old = plan_for(&kit, BootLoader::Refind, &[1, 2]);
+    let all_new = plan_for(&kit, BootLoader::Refind, &[3, 5]);
+    let some_new = plan_for(&kit, BootLoader::Refind, &[2, 3]);
+    assert_migrates(&kit, &old, &some_new, Order::WriteFirst);
+    assert_migrates(&kit, &old, &some_new, Order::CollectFirst);
+    assert_migrates(&kit, &old, &all_new, Order::CollectFirst);
+}
+
+#[test]
+fn nothing_of_the_old_boot_loader_is_left() {
+    let kit = kit();
+    let root = memory();
+    let systemd_boot = plan_for(&kit, BootLoader::SystemdBoot, &[1]);
+    let refind = plan_for(&kit, BootLoader::Refind, &[1]);
+    install(&systemd_boot, root.path(), &policy(&kit, &[]));
+    install(&refind, root.path(), &policy(&kit, &[]));
+    let left: Vec<_> = files(root.path()).into_keys().collect();
+    let of_systemd = ["EFI/systemd/", "loader/entries", "loader/loader.conf"];
+    let is_left = |path: &String| of_systemd.iter().any(|start| path.starts_with(start));
+    assert!(!left.iter().any(is_left), "{left:?}");
+    install(&systemd_boot, root.path(), &policy(&kit, &[]));
+    let left: Vec<_> = files(root.path()).into_keys().collect();
+    assert!(!left.iter().any(|path| path.contains("refind")), "{left:?}");
+}
+
+#[test]
+fn a_menu_without_a_generation_has_no_line_of_it() {
+    let kit = kit();
+    let plan = plan_for(&kit, BootLoader::Refind, &[1, 2, 3]);
+    let oldest = crate::generation::whole(&tree_manifest::GenerationId {
+        profile: None,
+        number: 1,
+        specialisation: None,
+    });
+    let rest = super::super::fit::without(&plan, &BTreeSet::from([&oldest]));
+    let root = memory();
+    install(&rest, root.path(), &policy(&kit, &[]));
+    let files = files(root.path());
+    let menu = String::from_utf8(files["EFI/BOOT/refind.conf"].clone()).unwrap();
+    assert_eq!(menu.matches("menuentry").count(), 2, "{menu}");
+    assert_starts(root.path(), &contents(&[files]), "without the oldest");
+}
