@@ -91,6 +91,9 @@ mod ukis;
 /// `--layout uki`: menus of images, judged by bootctl and ukify, and booted.
 mod uki_trees;
 
+/// Boot loaders other than systemd-boot, each started by firmware.
+mod loaders;
+
 /// What the documentation says of tests.
 mod promises;
 

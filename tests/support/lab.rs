@@ -101,6 +101,12 @@ pub fn xen() -> PathBuf {
     present(cache().join("xen.efi"))
 }
 
+/// The root of packages with other boot loaders, unpacked but not installed.
+#[must_use]
+pub fn loaders() -> PathBuf {
+    present(cache().join("loaders"))
+}
+
 /// As [`guest_initrd`], with programs of this machine in the guest's `/bin`, written
 /// to a file.
 pub fn guest_initrd_with(programs: &[&Path], out: &Path) {
