@@ -314,7 +314,9 @@ in
         (lib.mkIf cfg.secureBoot.enable (
           lib.filterAttrs (_: value: value != null) {
             secure-boot-key = cfg.secureBoot.key;
-            secure-boot-certificate = cfg.secureBoot.certificate;
+            secure-boot-certificate = lib.optional (
+              cfg.secureBoot.certificate != null
+            ) cfg.secureBoot.certificate;
             sign-command = cfg.secureBoot.signCommand;
           }
         ))

@@ -181,9 +181,9 @@ in
         virtualisation.mountHostNixStore = false;
       })
 
-      (lib.mkIf (!isFull) (
-        {
-          virtualisation.qemu.drives = lib.mkAfter [
+      (lib.mkIf (!isFull) {
+        virtualisation = {
+          qemu.drives = lib.mkAfter [
             {
               name = "esp";
               file = ''"$NIX_ESP_IMAGE"'';
@@ -198,40 +198,40 @@ in
               };
             }
           ];
-
-          systemd.services.register-host-store = lib.mkIf config.nix.enable {
-            description = "Register the Store of the Host";
-            unitConfig = {
-              DefaultDependencies = false;
-              ConditionCredential = credential;
-              RequiresMountsFor = "/nix/store /nix/var";
-            };
-            wantedBy = [ "sysinit.target" ];
-            before = [
-              "sysinit.target"
-              "shutdown.target"
-              "nix-daemon.socket"
-              "nix-daemon.service"
-            ];
-            after = [ "local-fs.target" ];
-            conflicts = [ "shutdown.target" ];
-            restartIfChanged = false;
-            serviceConfig = {
-              Type = "oneshot";
-              RemainAfterExit = true;
-              ImportCredential = credential;
-            };
-            script = ''
-              ${lib.getExe' config.nix.package.out "nix-store"} --load-db \
-                < "$(cat "$CREDENTIALS_DIRECTORY/${credential}")"
-            '';
-          };
         }
         # Older trees have no credentials: there, Nix in the machine knows no paths.
         // lib.optionalAttrs (options.virtualisation ? credentials) {
-          virtualisation.credentials.${credential}.text = "${closure}/registration";
-        }
-      ))
+          credentials.${credential}.text = "${closure}/registration";
+        };
+
+        systemd.services.register-host-store = lib.mkIf config.nix.enable {
+          description = "Register the Store of the Host";
+          unitConfig = {
+            DefaultDependencies = false;
+            ConditionCredential = credential;
+            RequiresMountsFor = "/nix/store /nix/var";
+          };
+          wantedBy = [ "sysinit.target" ];
+          before = [
+            "sysinit.target"
+            "shutdown.target"
+            "nix-daemon.socket"
+            "nix-daemon.service"
+          ];
+          after = [ "local-fs.target" ];
+          conflicts = [ "shutdown.target" ];
+          restartIfChanged = false;
+          serviceConfig = {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ImportCredential = credential;
+          };
+          script = ''
+            ${lib.getExe' config.nix.package.out "nix-store"} --load-db \
+              < "$(cat "$CREDENTIALS_DIRECTORY/${credential}")"
+          '';
+        };
+      })
     ]
   );
 }

@@ -85,7 +85,11 @@ in
   };
 
   config = lib.mkIf store.enable {
-    boot.initrd.systemd.dmVerity.enable = true;
+    boot = {
+      initrd.systemd.dmVerity.enable = true;
+      # Firmware starts the image by itself.
+      loader.grub.enable = lib.mkDefault false;
+    };
 
     image.compose.partitions = {
       ${store.partitionIds.esp} = {

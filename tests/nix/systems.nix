@@ -1,0 +1,164 @@
+# What is built of the modules where a whole nixpkgs is at hand, with stand-ins for all that
+# comes from sources.
+{
+  nixpkgs,
+  # esp-builder and compose.
+  programs,
+  # What boots: a kernel, an initrd that reports, and a boot loader.
+  kernel,
+  initrd,
+  systemdBoot,
+  # A root of Debian with systemd and Nix, by its path as a text.
+  debian,
+}:
+
+let
+  pkgs = import ./stand-ins.nix { inherit nixpkgs programs; };
+  inherit (pkgs) lib;
+  modules = import ../../nix/modules;
+
+  system =
+    parts:
+    import (nixpkgs + "/nixos/lib/eval-config.nix") {
+      system = null;
+      modules = [
+        (import ./guest.nix { inherit kernel initrd; })
+        { nixpkgs.pkgs = pkgs; }
+      ]
+      ++ parts;
+    };
+
+  # The boot loader of this machine may be another one than that of the builds.
+  ownBootLoader.boot.loader.espBuilder.settings.systemd-boot = [ "${systemdBoot}" ];
+
+  installer = system [
+    modules.default
+    ../../examples/nixos/installer.nix
+    ownBootLoader
+  ];
+
+  newer = installer.extendModules {
+    modules = [ { system.nixos.label = "newer"; } ];
+  };
+
+  image = system [
+    modules.image
+    ../../examples/nixos/image.nix
+    ownBootLoader
+  ];
+
+  appliance = system [
+    modules.image
+    ownBootLoader
+    {
+      image.compose.verityStore.enable = true;
+      fileSystems."/" = {
+        device = "none";
+        fsType = "tmpfs";
+      };
+    }
+  ];
+
+  machine =
+    mode:
+    system [
+      (nixpkgs + "/nixos/modules/virtualisation/qemu-vm.nix")
+      modules.qemu-vm
+      ../../examples/nixos/vm.nix
+      ownBootLoader
+      {
+        boot.loader.timeout = 0;
+        virtualisation = {
+          composeImage.mode = lib.mkForce mode;
+          graphics = false;
+          efi = {
+            firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+            variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+            OVMF = pkgs.emptyDirectory // {
+              systemManagementModeRequired = false;
+            };
+          };
+        };
+      }
+    ];
+
+  # Debian's programs with the store, the profile and the unit of the modules: `init` is a
+  # copy of systemd, as in NixOS.
+  guest = system [
+    modules.image
+    ownBootLoader
+    (
+      { config, ... }:
+      let
+        inherit (config.systemd.units."register-composed-store.service") unit;
+        inherit (config.system.build) toplevel;
+        units = "/etc/systemd/system";
+        report = pkgs.writeText "report.service" (import ./report.nix { inherit toplevel; });
+      in
+      {
+        boot = {
+          kernelParams = [
+            "guest.root=vda2"
+            "systemd.unit=report.service"
+          ];
+          loader = {
+            espBuilder.enable = true;
+            timeout = 0;
+          };
+        };
+        fileSystems."/" = {
+          device = "/dev/vda2";
+          fsType = "ext4";
+        };
+        image.compose = {
+          esp.enable = true;
+          partitions."20-root" = {
+            system = toplevel;
+            storePaths = [ unit ];
+            contents = {
+              "${units}/register-composed-store.service".source = "${unit}/register-composed-store.service";
+              "${units}/report.service".source = report;
+            };
+            repartConfig = {
+              Type = "root";
+              Format = "ext4";
+              Label = "nixos";
+              SizeMinBytes = "1G";
+              CopyFiles = [
+                "${debian}/usr:/usr"
+                "${debian}/etc:/etc"
+              ];
+              ExcludeFiles = map (folder: "${debian}/usr/share/${folder}/") [
+                "doc"
+                "locale"
+                "man"
+              ];
+              MakeDirectories = "/dev /proc /root /run /sys /tmp /var";
+              MakeSymlinks = [
+                "/bin:usr/bin"
+                "/lib:usr/lib"
+                "/lib64:usr/lib64"
+                "/sbin:usr/sbin"
+                "${units}/sysinit.target.wants/register-composed-store.service:../register-composed-store.service"
+              ];
+            };
+          };
+        };
+      }
+    )
+  ];
+in
+pkgs.linkFarm "systems" {
+  hook = installer.config.system.build.installBootLoader;
+  first = installer.config.system.build.toplevel;
+  second = newer.config.system.build.toplevel;
+
+  inherit (image.config.system.build) image;
+  again = image.config.system.build.image.overrideAttrs { again = true; };
+  variant = installer.config.system.build.images.compose;
+  appliance = appliance.config.system.build.image;
+  guest = guest.config.system.build.imageSpec;
+
+  esp = (machine "esp").config.system.build.vm;
+  full = (machine "full").config.system.build.vm;
+}
