@@ -85,6 +85,9 @@ mod signing;
 /// Whole trees and partitions whose every program is signed.
 mod signed_trees;
 
+/// Chains of certificates, the signatures of other tools, and certificates of others.
+mod certificates;
+
 /// `esp-builder uki`: images and addons beside those of ukify, and booted.
 mod ukis;
 
