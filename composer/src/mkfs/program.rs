@@ -2,9 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "runs mkfs programs")]
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
 
 use super::Order;
 use super::feed::{self, Fed};
@@ -54,8 +55,8 @@ impl Program {
     /// # Errors
     /// When it is not there or fails.
     pub fn run(self, order: Order<'_>) -> Result<(), Error> {
-        let child = self.start(order, Stdio::null())?;
-        finish(child, self.name, Ok(()))
+        let child = self.start(order.time, Stdio::null())?;
+        Running::new(child, self.name).finish(Ok(()))
     }
 
     /// Runs it with a tree as an archive on its standard input.
@@ -68,19 +69,24 @@ impl Program {
         tree: &FileTree,
         sources: &Sources,
     ) -> Result<(), Error> {
-        let mut child = self.start(order, Stdio::piped())?;
-        let fed = feed::feed(&mut child, tree, sources, order.time);
-        finish(child, self.name, fed)
+        self.run_fed(order.time, tree, sources)
     }
 
-    fn start(&self, order: Order<'_>, input: Stdio) -> Result<Child, Error> {
+    fn run_fed(self, time: u64, tree: &FileTree, sources: &Sources) -> Result<(), Error> {
+        let child = self.start(time, Stdio::piped())?;
+        let mut running = Running::new(child, self.name);
+        let fed = feed::feed(&mut running.child, tree, sources, time);
+        running.finish(fed)
+    }
+
+    fn start(&self, time: u64, input: Stdio) -> Result<Child, Error> {
         let mut command = Command::new(self.name);
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
         command
             .args(&self.arguments)
-            .env("SOURCE_DATE_EPOCH", order.time.to_string())
+            .env("SOURCE_DATE_EPOCH", time.to_string())
             // mkfs.xfs numbers generations of inodes at random otherwise.
             .env("DETERMINISTIC_SEED", "1")
             .stdin(input)
@@ -98,18 +104,67 @@ impl Program {
     }
 }
 
-/// Waits for a program. What it says of a failure is told before what its pipe says.
-fn finish(child: Child, program: &str, fed: Result<(), Fed>) -> Result<(), Error> {
-    let path = PathBuf::from(program);
-    let output = child.wait_with_output().map_err(error::read(&path))?;
-    if let Err(Fed::Source(error)) = fed {
-        return Err(error);
+/// A program that was started, and what it says.
+struct Running {
+    child: Child,
+    name: &'static str,
+    /// Read all the time: a program that nobody listens to stops.
+    said: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Running {
+    fn new(mut child: Child, name: &'static str) -> Self {
+        let said = child.stderr.take().map(|mut stderr| {
+            thread::spawn(move || {
+                let mut said = Vec::new();
+                // What was read before an error is all that there is.
+                let _ = stderr.read_to_end(&mut said);
+                said
+            })
+        });
+        Self { child, name, said }
     }
-    if !output.status.success() {
-        return Err(Error::of_program(&path, &output));
+
+    /// Waits for its end. What it says of a failure is told before what its pipe says.
+    fn finish(self, fed: Result<(), Fed>) -> Result<(), Error> {
+        let path = PathBuf::from(self.name);
+        let mut output = self.child.wait_with_output().map_err(error::read(&path))?;
+        let said = self.said.and_then(|said| said.join().ok());
+        output.stderr = said.unwrap_or_default();
+        if let Err(Fed::Source(error)) = fed {
+            return Err(error);
+        }
+        if !output.status.success() {
+            return Err(Error::of_program(&path, &output));
+        }
+        match fed {
+            Err(Fed::Closed(error)) => Err(error::write(&path)(error)),
+            _ => Ok(()),
+        }
     }
-    match fed {
-        Err(Fed::Closed(error)) => Err(error::write(&path)(error)),
-        _ => Ok(()),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tree_manifest::TreePath;
+
+    use crate::tree::FileContent;
+
+    #[test]
+    fn a_program_that_complains_at_length_is_listened_to() {
+        let mut tree = FileTree::default();
+        let content = FileContent::Bytes(vec![7; 3 << 20].into());
+        tree.add_file(TreePath::new("large").unwrap(), content)
+            .unwrap();
+        // More than pipes hold, before the first byte is taken.
+        let script = "i=0; while [ $i -lt 9000 ]; do echo 'a warning of some length' >&2; \
+                      i=$((i+1)); done; wc -c >&2; exit 3";
+        let mut program = Program::new("sh", "dash");
+        program.add(&["-c", script]);
+        let error = program.run_fed(0, &tree, &Sources::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("exit status: 3"), "{text}");
+        assert!(text.contains("3147264"), "{text}");
     }
 }
