@@ -60,9 +60,19 @@ in
     };
 
     bootloader = mkOption {
-      type = types.enum [ "systemd-boot" ];
+      type = types.enum [
+        "systemd-boot"
+        "grub"
+        "limine"
+        "refind"
+        "uki"
+        "none"
+      ];
       default = "systemd-boot";
-      description = "The boot loader to install.";
+      description = ''
+        The boot loader to install. With `uki` firmware starts an image of the default system
+        alone, without a menu; `none` writes entries for a boot loader that is there.
+      '';
     };
 
     layout = mkOption {
@@ -285,7 +295,6 @@ in
       boot.loader.espBuilder.settings = lib.mkMerge [
         {
           inherit (cfg) bootloader layout;
-          systemd-boot = lib.mkDefault [ "${efiFiles}/systemd-boot${efiArch}.efi" ];
           timeout = lib.mkDefault (
             if config.boot.loader.timeout == null then "menu-force" else config.boot.loader.timeout
           );
@@ -299,7 +308,17 @@ in
           ) cfg.extraEntries;
           windows = lib.mapAttrsToList (name: handle: "${name}=${handle}") cfg.windows;
         }
-        (lib.mkIf (cfg.layout == "uki") {
+        (lib.getAttr cfg.bootloader {
+          systemd-boot.systemd-boot = lib.mkDefault [ "${efiFiles}/systemd-boot${efiArch}.efi" ];
+          grub.grub-mkimage = lib.mkDefault "${pkgs.grub2_efi}/bin/grub-mkimage";
+          limine.loader = lib.mkDefault [
+            "${pkgs.limine}/share/limine/BOOT${lib.toUpper efiArch}.EFI"
+          ];
+          refind.loader = lib.mkDefault [ "${pkgs.refind}/share/refind/refind_${efiArch}.efi" ];
+          uki = { };
+          none = { };
+        })
+        (lib.mkIf (cfg.layout == "uki" || cfg.bootloader == "uki") {
           stub = lib.mkDefault [ "${efiFiles}/linux${efiArch}.efi.stub" ];
         })
         (lib.mkIf (cfg.configurationLimit != null) { limit = cfg.configurationLimit; })
@@ -340,6 +359,19 @@ in
         {
           assertion = (config.boot.kernelPackages.kernel.features or { efiBootStub = true; }) ? efiBootStub;
           message = "This kernel has no EFI stub, so that firmware cannot start it.";
+        }
+        {
+          assertion =
+            (cfg.bootCounting.enable || cfg.layout == "uki")
+            -> lib.elem cfg.bootloader [
+              "systemd-boot"
+              "none"
+            ];
+          message = "boot.loader.espBuilder.bootCounting and layout `uki` need entries that are files of their own, which ${cfg.bootloader} does not read.";
+        }
+        {
+          assertion = cfg.xbootldrMountPoint != null -> cfg.bootloader != "refind" && cfg.bootloader != "uki";
+          message = "boot.loader.espBuilder.xbootldrMountPoint: ${cfg.bootloader} finds what it starts on the ESP alone.";
         }
         {
           assertion = cfg.installDeviceTree -> config.hardware.deviceTree.name != null;
