@@ -46,15 +46,16 @@ fn inodes(tree: &FileTree, size: u64) -> u64 {
 pub fn least_size(tree: &FileTree) -> u64 {
     let data = data_blocks(tree);
     let mut total = data;
-    // The metadata grows with the size, far slower than it.
+    // The metadata grows with the size, what is to spare included: the journal in leaps.
     for _ in 0..16 {
         let needed = data + metadata_blocks(tree, total);
-        if needed <= total {
+        let with_spare = needed + needed / 100 + 32;
+        if with_spare <= total {
             break;
         }
-        total = needed;
+        total = with_spare;
     }
-    (total + total / 100 + 32) * BLOCK
+    total * BLOCK
 }
 
 fn data_blocks(tree: &FileTree) -> u64 {
@@ -120,4 +121,33 @@ fn journal_blocks(total: u64) -> u64 {
     ];
     let size = sizes.iter().find(|(below, _)| total < *below);
     size.map_or(262_144, |(_, journal)| *journal) + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use extents::ExtentMap;
+    use tree_manifest::TreePath;
+
+    use crate::tree::FileContent;
+
+    #[test]
+    fn what_is_to_spare_is_there_after_each_leap_of_the_journal() {
+        let leaps = [
+            1900..2100,
+            31_000..33_000,
+            250_000..264_000,
+            500_000..526_000,
+        ];
+        for blocks in leaps.into_iter().flat_map(|leap| leap.step_by(50)) {
+            let mut tree = FileTree::default();
+            let content = FileContent::Pieces(ExtentMap::hole(blocks * BLOCK));
+            tree.add_file(TreePath::new("file").unwrap(), content)
+                .unwrap();
+            let total = least_size(&tree) / BLOCK;
+            let needed = data_blocks(&tree) + metadata_blocks(&tree, total);
+            assert!(needed + needed / 100 <= total, "{needed} of {total}");
+            assert!(total < needed + needed / 20 + 8192, "{needed} of {total}");
+        }
+    }
 }
