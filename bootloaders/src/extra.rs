@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::key_value::key_values;
 use crate::line::Line;
 use crate::ownership;
+use crate::place::known;
 
 /// Where the markers of extra files are.
 const MARKERS: &str = "EFI/nixos/.extra-files";
@@ -265,10 +266,6 @@ fn refuse(what: &'static str, name: &str, reason: &str) -> Error {
         name: name.to_owned(),
         reason: reason.to_owned(),
     }
-}
-
-fn known(path: &str) -> TreePath {
-    TreePath::new(path).unwrap_or_else(|error| unreachable!("a constant path: {error}"))
 }
 
 #[cfg(test)]

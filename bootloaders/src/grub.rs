@@ -13,6 +13,7 @@ use crate::arch::Arch;
 use crate::error::Error;
 use crate::loader_conf::Timeout;
 use crate::menu::{Item, Menu, Starts};
+use crate::place::known;
 
 /// Where images that are made here look for their grub.cfg.
 pub const DIRECTORY: &str = "EFI/grub";
@@ -284,10 +285,6 @@ fn words(cmdline: &str) -> Option<Vec<String>> {
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-fn known(path: String) -> TreePath {
-    TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of fixed names: {error}"))
 }
 
 #[cfg(test)]

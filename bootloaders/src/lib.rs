@@ -32,6 +32,7 @@ pub mod loader_version;
 pub mod menu;
 pub mod ownership;
 pub mod pe;
+mod place;
 pub mod refind;
 pub mod spelling;
 pub mod systemd_boot;

@@ -10,6 +10,7 @@ use tree_manifest::TreePath;
 
 use crate::arch::Arch;
 use crate::menu::{Item, Menu, Starts};
+use crate::place::known;
 
 /// The settings on the partition of the menu's files, where every version looks.
 pub const CONFIG: &str = "limine/limine.conf";
@@ -123,10 +124,6 @@ fn push_entry(text: &mut String, depth: usize, item: &Item, digests: &Digests) {
 /// A text in which nothing is a macro.
 fn literal(text: &str) -> String {
     text.replace("${", "${D}{")
-}
-
-fn known(path: String) -> TreePath {
-    TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of fixed names: {error}"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tree_manifest::TreePath;
 
 use crate::arch::Arch;
 use crate::menu::{Item, Menu, Starts, efi_path};
+use crate::place::known;
 
 /// Where rEFInd lies on the ESP, beside its settings.
 pub const DIRECTORY: &str = "EFI/refind";
@@ -104,10 +105,6 @@ pub fn config_paths() -> [TreePath; 2] {
         known(format!("{DIRECTORY}/{CONFIG}")),
         known(format!("EFI/BOOT/{CONFIG}")),
     ]
-}
-
-fn known(path: String) -> TreePath {
-    TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of fixed names: {error}"))
 }
 
 #[cfg(test)]

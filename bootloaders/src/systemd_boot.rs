@@ -11,6 +11,7 @@ use crate::boot_counting::EntryFileName;
 use crate::entry::{BootEntry, EntryId};
 use crate::entry_name::{EntryNaming, content_name, entry_name};
 use crate::line::{Line, MachineId};
+use crate::place::known;
 use crate::uki::Profile;
 
 /// The content of `loader/entries.srel`: says that the entries are those of the
@@ -176,10 +177,6 @@ pub fn command_line_length(entry: &BootEntry) -> usize {
     let paths = entry.initrd_paths();
     let initrds = paths.map(|path| "initrd=\\ ".len() + path.as_str().len());
     initrds.sum::<usize>() + entry.cmdline.as_str().len()
-}
-
-fn known(path: String) -> TreePath {
-    TreePath::new(path).unwrap_or_else(|error| unreachable!("a path of encoded names: {error}"))
 }
 
 #[cfg(test)]

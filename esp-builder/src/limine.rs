@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "reads what Limine is to check")]
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use blake2::{Blake2b512, Digest};
 use bootloaders::limine::{CONFIG_DIGEST_MARKER, Digests};
 use bootloaders::menu::{Item, Language};
 use extents::ExtentMap;
+use secure_boot::hex;
 use tree_manifest::{Kind, Role};
 
 use crate::assembled::{Assembled, Piece, Pieces};
@@ -148,12 +148,4 @@ fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
         path: path.into(),
         source,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -216,7 +216,7 @@ impl Run<'_> {
         steps.extend(missing.map(Step::MakeDirectory));
     }
 
-    /// Writes a wave: all files under temporary names, the disk, then the names.
+    /// Writes a wave.
     fn write(&self, wave: Wave, steps: &mut Vec<Step>) {
         let is_of_wave = |change: &&Change| {
             let is_written = matches!(change.action, Action::Add | Action::Replace);
@@ -228,33 +228,38 @@ impl Run<'_> {
             .filter(is_of_wave)
             .map(|change| &change.place)
             .collect();
-        if places.is_empty() {
-            return;
-        }
-        let temporary_of = |(role, path): &Place| (role.clone(), temporary(path));
-        for place in &places {
-            let planned = self
-                .plan
-                .trees
-                .get(&place.0)
-                .and_then(|tree| tree.get(&place.1));
+        let recipe_of = |(role, path): &Place| {
+            let planned = self.plan.trees.get(role).and_then(|tree| tree.get(path));
             let Some(file) = planned else {
                 unreachable!("what is written is planned");
             };
+            file.recipe.clone()
+        };
+        self.write_all(&places, &recipe_of, steps);
+    }
+
+    /// All files under temporary names, the disk, then the names.
+    fn write_all(
+        &self,
+        places: &[&Place],
+        recipe_of: &dyn Fn(&Place) -> Recipe,
+        steps: &mut Vec<Step>,
+    ) {
+        let temporary_of = |(role, path): &Place| (role.clone(), temporary(path));
+        for place in places {
             steps.push(Step::Write {
                 to: temporary_of(place),
-                recipe: file.recipe.clone(),
+                recipe: recipe_of(place),
             });
         }
-        sync(&places, steps);
-        for place in &places {
-            let to = self.spelling(place);
+        sync(places, steps);
+        for place in places {
             steps.push(Step::Rename {
                 from: temporary_of(place),
-                to,
+                to: self.spelling(place),
             });
         }
-        sync(&places, steps);
+        sync(places, steps);
     }
 
     /// Replaces a menu in one file by one that names nothing that is about to go.
@@ -276,20 +281,7 @@ impl Run<'_> {
         };
         let places = planned.places.iter();
         let places: Vec<&Place> = places.filter(|place| replaced.contains(place)).collect();
-        for (role, path) in &places {
-            steps.push(Step::Write {
-                to: (role.clone(), temporary(path)),
-                recipe: Recipe::Text(text.clone()),
-            });
-        }
-        sync(&places, steps);
-        for place in &places {
-            steps.push(Step::Rename {
-                from: (place.0.clone(), temporary(&place.1)),
-                to: self.spelling(place),
-            });
-        }
-        sync(&places, steps);
+        self.write_all(&places, &|_| Recipe::Text(text.clone()), steps);
     }
 
     /// Removes what is no longer wanted: entries, the disk, then what only they
