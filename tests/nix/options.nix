@@ -1,0 +1,393 @@
+# What options of our modules become, and which of them are refused together, with nothing but
+# the library of nixpkgs: the tests that fail, and so an empty list.
+#
+#   nix-instantiate --eval --strict tests/nix/options.nix --arg lib 'import /path/to/lib'
+{ lib }:
+
+let
+  inherit (import ./bare.nix { inherit lib; }) evaluate;
+
+  # A system with the installer.
+  installer =
+    module:
+    evaluate [
+      ../../nix/modules/esp-builder.nix
+      { boot.loader.espBuilder.enable = true; }
+      module
+    ];
+
+  image =
+    module:
+    evaluate [
+      ../../nix/modules/description.nix
+      module
+    ];
+
+  # The description that `compose` reads.
+  describe = module: builtins.fromJSON (image module).image.compose.description.text;
+
+  # What NixOS would say, in one text.
+  messages =
+    config:
+    lib.concatMapStringsSep "\n" (one: one.message) (
+      lib.filter (one: !one.assertion) config.assertions
+    );
+
+  # A test that the installer is refused with these words, and for nothing else.
+  refuses = words: module: {
+    expr =
+      let
+        said = messages (installer module);
+      in
+      if lib.hasInfix words said && !lib.hasInfix "\n" said then words else said;
+    expected = words;
+  };
+
+  # A test that an option has no such value.
+  mistypes = module: {
+    expr = (builtins.tryEval (builtins.deepSeq (describe module) true)).success;
+    expected = false;
+  };
+
+  # A test that the installer's settings file holds these lines.
+  writes = lines: settings: {
+    expr =
+      let
+        config = installer { boot.loader.espBuilder = settings; };
+        written = lib.splitString "\n" config.boot.loader.espBuilder.settingsFile.text;
+      in
+      {
+        said = messages config;
+        missing = lib.subtractLists written lines;
+      };
+    expected = {
+      said = "";
+      missing = [ ];
+    };
+  };
+
+  # A test that the hook has these words.
+  calls = words: module: {
+    expr =
+      let
+        config = installer module;
+        hook = config.boot.loader.external.installHook.text;
+      in
+      {
+        said = messages config;
+        missing = lib.filter (word: !lib.hasInfix word hook) words;
+      };
+    expected = {
+      said = "";
+      missing = [ ];
+    };
+  };
+
+  ours = settings: { boot.loader.espBuilder = settings; };
+
+  keys = {
+    enable = true;
+    key = "/etc/secure-boot/db.key";
+    certificate = "/etc/secure-boot/db.pem";
+  };
+in
+lib.runTests {
+  testMountPointsAreAbsolute = refuses "must be absolute: boot" {
+    boot.loader.efi.efiSysMountPoint = "boot";
+  };
+
+  testMountPointsAreDifferent = refuses "a mount point of its own: /boot /boot" (ours {
+    mirrors = [ "/boot" ];
+  });
+
+  testOneBootLoaderIsEnough = refuses "disable boot.loader.systemd-boot and boot.loader.grub" {
+    boot.loader.grub.enable = true;
+  };
+
+  testKernelsHaveAStub = refuses "no EFI stub" {
+    boot.kernelPackages.kernel.features = { };
+  };
+
+  testCountersNeedFilesOfTheirOwn = refuses "which grub does not read" (ours {
+    bootloader = "grub";
+    bootCounting.enable = true;
+  });
+
+  testImagesNeedFilesOfTheirOwn = refuses "which limine does not read" (ours {
+    bootloader = "limine";
+    layout = "uki";
+  });
+
+  testSomeBootLoadersReadTheEspAlone = refuses "refind finds what it starts on the ESP alone" (ours {
+    bootloader = "refind";
+    xbootldrMountPoint = "/boot/extra";
+  });
+
+  testDeviceTreesHaveAName = refuses "needs hardware.deviceTree.name" (ours {
+    installDeviceTree = true;
+  });
+
+  testSignaturesNeedACertificate = refuses "needs a certificate" (ours {
+    secureBoot = keys // {
+      certificate = null;
+    };
+  });
+
+  testOneOfKeyAndCommandSigns = refuses "either a key or a signCommand" (ours {
+    secureBoot = keys // {
+      signCommand = "sign";
+    };
+  });
+
+  testNoKeyIsInTheStore = refuses "in the store, where everybody can read it" (ours {
+    secureBoot = keys // {
+      key = "${builtins.storeDir}/0000-db.key";
+    };
+  });
+
+  testExtraEntriesHaveNamesOfEntries = refuses "extraEntries.\"nixos-1.conf\"" (ours {
+    extraEntries."nixos-1.conf" = "title x";
+  });
+
+  testExtraFilesStayOnThePartition = refuses "extraFiles.\"../x\"" (ours {
+    extraFiles."../x" = "/nix/store/0000-x";
+  });
+
+  testTheInstallerTakesThePlaceOfTheHook = {
+    expr =
+      let
+        config = installer { };
+      in
+      [
+        (messages config)
+        config.boot.loader.external.enable
+        config.boot.loader.supportsInitrdSecrets
+        config.boot.bootspec.extensions."org.nixos.systemd-boot".sortKey
+        config.system.boot.loader.id
+      ];
+    expected = [
+      ""
+      true
+      true
+      "nixos"
+      "systemd-boot"
+    ];
+  };
+
+  testSettingsComeFromNixos =
+    writes
+      [
+        "timeout = 5"
+        ''layout = "type1"''
+        ''entry-names = "content"''
+        "tries = 3"
+        "limit = 20"
+        ''distro-name = "NixOS"''
+        ''systemd-boot = ["/nix/store/00000000000000000000000000000000-systemd/lib/systemd/boot/efi/systemd-bootx64.efi"]''
+      ]
+      {
+        configurationLimit = 20;
+        bootCounting.enable = true;
+      };
+
+  testImagesHaveAStub = writes [
+    ''layout = "uki"''
+    ''stub = ["/nix/store/00000000000000000000000000000000-systemd/lib/systemd/boot/efi/linuxx64.efi.stub"]''
+  ] { layout = "uki"; };
+
+  testGrubIsMade = writes [
+    ''bootloader = "grub"''
+    ''grub-mkimage = "/nix/store/00000000000000000000000000000000-grub/bin/grub-mkimage"''
+  ] { bootloader = "grub"; };
+
+  testKeysAreNamedAndNotCopied = writes [
+    ''secure-boot-key = "/etc/secure-boot/db.key"''
+    ''secure-boot-certificate = ["/etc/secure-boot/db.pem"]''
+  ] { secureBoot = keys; };
+
+  testTextsAreQuotedAsInToml = writes [
+    ''extra-file = ["EFI/\"x\"\\y=/nix/store/0000-x"]''
+  ] { extraFiles."EFI/\"x\"\\y" = "/nix/store/0000-x"; };
+
+  testTheMenuWaits = {
+    expr = (installer { boot.loader.timeout = null; }).boot.loader.espBuilder.settings.timeout;
+    expected = "menu-force";
+  };
+
+  testTheHookHasEveryPartition =
+    calls
+      [
+        "--esp=/efi"
+        "--esp=/efi2"
+        "--boot=/boot"
+        "--no-variables"
+        "--random-seed=no"
+        ''-- "$1"''
+      ]
+      {
+        boot.loader.efi.efiSysMountPoint = "/efi";
+        boot.loader.espBuilder = {
+          mirrors = [ "/efi2" ];
+          xbootldrMountPoint = "/boot";
+          randomSeed = false;
+        };
+      };
+
+  testTheHookQuotes =
+    calls
+      [
+        "'--esp=/the esp'"
+        "echo done"
+      ]
+      {
+        boot.loader = {
+          efi = {
+            efiSysMountPoint = "/the esp";
+            canTouchEfiVariables = true;
+          };
+          espBuilder.extraInstallCommands = "echo done";
+        };
+      };
+
+  testAnImageSpeaksAsRepartDoes = {
+    expr = describe {
+      image.compose = {
+        name = "server";
+        sectorSize = 4096;
+        compression.enable = true;
+        partitions."20-root" = {
+          storePaths = [ "/nix/store/0000-system" ];
+          contents."/etc/file".source = "/nix/store/1111-file";
+          repartConfig = {
+            Type = "root";
+            Format = "ext4";
+            SizeMinBytes = "1G";
+            Weight = "250";
+            ReadOnly = "yes";
+            ExcludeFiles = "/a /b";
+            TPM2PCRs = "7+11";
+          };
+          settings.fat-type = "fat16";
+        };
+      };
+    };
+    expected = {
+      image = {
+        name = "server";
+        engine = "embedded";
+        format = "raw";
+        sector-size = 4096;
+        size = "auto";
+        compress = "zstd:3";
+      };
+      partition = [
+        {
+          type = "root";
+          format = "ext4";
+          size-min-bytes = "1G";
+          weight = 250;
+          read-only = true;
+          exclude-files = [
+            "/a"
+            "/b"
+          ];
+          tpm2-pcrs = "7+11";
+          fat-type = "fat16";
+          copy-files = [ "/nix/store/1111-file:/etc/file" ];
+          closure = "/nix/store/00000000000000000000000000000000-closure-info";
+          nix-store-prefix = "/nix/store";
+        }
+      ];
+    };
+  };
+
+  testASystemIsItsFirstGeneration = {
+    expr =
+      let
+        partition =
+          prefix:
+          lib.head
+            (describe (
+              { config, ... }:
+              {
+                image.compose.partitions.root = {
+                  system = config.system.build.toplevel;
+                  nixStorePrefix = prefix;
+                  repartConfig.Type = "root";
+                };
+              }
+            )).partition;
+      in
+      map
+        (prefix: {
+          links = (partition prefix).make-symlinks;
+          inherit (partition prefix) closure;
+        })
+        [
+          "/nix/store"
+          "/"
+        ];
+    expected =
+      let
+        system = "/nix/store/00000000000000000000000000000000-nixos-system";
+        closure = "/nix/store/00000000000000000000000000000000-closure-info";
+      in
+      [
+        {
+          links = [
+            "/nix/var/nix/profiles/system:system-1-link"
+            "/nix/var/nix/profiles/system-1-link:${system}"
+          ];
+          inherit closure;
+        }
+        {
+          links = [
+            "/var/nix/profiles/system:system-1-link"
+            "/var/nix/profiles/system-1-link:${system}"
+          ];
+          closure = "${closure}/store-paths";
+        }
+      ];
+  };
+
+  testAnEspComesWithoutKeys = {
+    expr =
+      let
+        config = image {
+          boot.loader.espBuilder.secureBoot = keys;
+          boot.loader.espBuilder.xbootldrMountPoint = "/boot/extra";
+          image.compose.esp.enable = true;
+        };
+      in
+      {
+        types =
+          map (partition: partition.type)
+            (builtins.fromJSON config.image.compose.description.text).partition;
+        signs = lib.hasInfix "secure-boot" (toString (lib.attrNames config.image.compose.esp.settings));
+        xbootldr = lib.hasInfix "--xbootldr" config.system.build.espTree.text;
+      };
+    expected = {
+      types = [
+        "esp"
+        "xbootldr"
+      ];
+      signs = false;
+      xbootldr = true;
+    };
+  };
+
+  testSizesAreSizes = mistypes { image.compose.imageSize = "8 GB"; };
+
+  testSectorsAreThoseOfDisks = mistypes { image.compose.sectorSize = 1024; };
+
+  testTheStoreIsRegisteredWhereNixIs = {
+    expr = map (enable: (image { nix.enable = enable; }).systemd.services ? register-composed-store) [
+      true
+      false
+    ];
+    expected = [
+      true
+      false
+    ];
+  };
+}
