@@ -51,6 +51,9 @@ mod file_systems;
 /// Partitions that hold a store of Nix.
 mod stores;
 
+/// That nothing depends on who makes it, where and when.
+mod reproducible;
+
 /// The engine `repart`, and definitions of systemd-repart.
 mod repart;
 
