@@ -3,51 +3,34 @@
 {
   name = "esp-builder-appliance";
 
-  nodes.machine =
-    { lib, ... }:
-    {
-      imports = [ ../nix/modules/image.nix ];
-      boot.initrd.systemd.enable = true;
-      fileSystems = {
-        "/" = {
-          fsType = "tmpfs";
-          options = [ "mode=0755" ];
-        };
-        # The partition is found by its root hash, and mounted at /usr.
-        "/nix/store" = {
-          device = "/usr";
-          fsType = "none";
-          options = [ "bind" ];
-        };
+  nodes.machine = {
+    imports = [ ./from-image.nix ];
+    boot.initrd.systemd.enable = true;
+    fileSystems = {
+      "/" = {
+        fsType = "tmpfs";
+        options = [ "mode=0755" ];
       };
-      image.compose.verityStore.enable = true;
-      nix.enable = false;
-
-      virtualisation = {
-        directBoot.enable = false;
-        mountHostNixStore = false;
-        useEFIBoot = true;
-        fileSystems = lib.mkForce { };
+      # The partition is found by its root hash, and mounted at /usr.
+      "/nix/store" = {
+        device = "/usr";
+        fsType = "none";
+        options = [ "bind" ];
       };
     };
+    image.compose.verityStore.enable = true;
+    nix.enable = false;
+  };
 
   testScript =
     { nodes, ... }:
     ''
-      import os
-      import subprocess
-      import tempfile
+      ${builtins.readFile ./from_image.py}
 
-      disk = tempfile.NamedTemporaryFile(suffix=".qcow2")
-      image = "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}"
-      qemu_img = "${nodes.machine.virtualisation.qemu.package}/bin/qemu-img"
-      subprocess.run(
-          [qemu_img, "create", "-f", "qcow2", "-b", image, "-F", "raw", disk.name, "4G"], check=True
+      start_from(
+          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
+          "${nodes.machine.virtualisation.qemu.package}",
       )
-      os.environ["NIX_DISK_IMAGE"] = disk.name
-
-      machine.start()
-      machine.wait_for_unit("multi-user.target")
       machine.succeed("veritysetup status usr | grep verified")
       assert "usrhash=" in machine.succeed("cat /proc/cmdline")
       machine.fail("test -e /nix/var/nix/db")

@@ -2,64 +2,23 @@
 {
   name = "esp-builder-repart-image";
 
-  nodes.machine =
-    {
-      config,
-      lib,
-      ...
-    }:
-    {
-      imports = [ ../nix/modules/image.nix ];
-      boot.loader.espBuilder.enable = true;
-      fileSystems = {
-        "/" = {
-          device = "/dev/disk/by-label/nixos";
-          fsType = "ext4";
-          autoResize = true;
-        };
-        "/boot" = {
-          device = "/dev/disk/by-label/ESP";
-          fsType = "vfat";
-        };
-      };
-      image.compose = {
-        engine = "repart";
-        esp.enable = true;
-        partitions."20-root" = {
-          system = config.system.build.toplevel;
-          repartConfig = {
-            Type = "root";
-            Format = "ext4";
-            Label = "nixos";
-          };
-        };
-      };
-
-      virtualisation = {
-        directBoot.enable = false;
-        mountHostNixStore = false;
-        useEFIBoot = true;
-        fileSystems = lib.mkForce { };
-      };
-    };
+  nodes.machine = {
+    imports = [
+      ./from-image.nix
+      ../examples/nixos/image.nix
+    ];
+    image.compose.engine = "repart";
+  };
 
   testScript =
     { nodes, ... }:
     ''
-      import os
-      import subprocess
-      import tempfile
+      ${builtins.readFile ./from_image.py}
 
-      disk = tempfile.NamedTemporaryFile(suffix=".qcow2")
-      image = "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}"
-      qemu_img = "${nodes.machine.virtualisation.qemu.package}/bin/qemu-img"
-      subprocess.run(
-          [qemu_img, "create", "-f", "qcow2", "-b", image, "-F", "raw", disk.name, "4G"], check=True
+      start_from(
+          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
+          "${nodes.machine.virtualisation.qemu.package}",
       )
-      os.environ["NIX_DISK_IMAGE"] = disk.name
-
-      machine.start()
-      machine.wait_for_unit("multi-user.target")
       machine.succeed("bootctl status >&2", "nix-store --verify --check-contents")
     '';
 }

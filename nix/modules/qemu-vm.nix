@@ -28,6 +28,7 @@ let
   # not know its own.
   closure = hostPkgs.closureInfo { rootPaths = config.virtualisation.additionalPaths; };
   credential = "composed.registration";
+  tellsNix = import ./tells-nix.nix;
 
   script = vm: ''
     #!${hostPkgs.runtimeShell}
@@ -204,33 +205,15 @@ in
           credentials.${credential}.text = "${closure}/registration";
         };
 
-        systemd.services.register-host-store = lib.mkIf config.nix.enable {
+        systemd.services.register-host-store = lib.mkIf config.nix.enable (tellsNix {
           description = "Register the Store of the Host";
-          unitConfig = {
-            DefaultDependencies = false;
-            ConditionCredential = credential;
-            RequiresMountsFor = "/nix/store /nix/var";
-          };
-          wantedBy = [ "sysinit.target" ];
-          before = [
-            "sysinit.target"
-            "shutdown.target"
-            "nix-daemon.socket"
-            "nix-daemon.service"
-          ];
-          after = [ "local-fs.target" ];
-          conflicts = [ "shutdown.target" ];
-          restartIfChanged = false;
-          serviceConfig = {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            ImportCredential = credential;
-          };
+          condition.ConditionCredential = credential;
+          serviceConfig.ImportCredential = credential;
           script = ''
             ${lib.getExe' config.nix.package.out "nix-store"} --load-db \
               < "$(cat "$CREDENTIALS_DIRECTORY/${credential}")"
           '';
-        };
+        });
       })
     ]
   );

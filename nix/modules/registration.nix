@@ -10,6 +10,7 @@
 let
   cfg = config.image.compose.registration;
   nix = config.nix.package.out;
+  tellsNix = import ./tells-nix.nix;
   # As long as it is there, the work is not done.
   file = "/nix-path-registration";
   profile = "/nix/var/nix/profiles/system";
@@ -22,29 +23,9 @@ in
     description = "Whether the first boot makes Nix know the store of the image.";
   };
 
-  config.systemd.services.register-composed-store = lib.mkIf cfg.enable {
+  config.systemd.services.register-composed-store = lib.mkIf cfg.enable (tellsNix {
     description = "Register the Store of the Image";
-    unitConfig = {
-      DefaultDependencies = false;
-      ConditionPathExists = file;
-      RequiresMountsFor = "/nix/store /nix/var";
-    };
-    wantedBy = [ "sysinit.target" ];
-    before = [
-      "sysinit.target"
-      "shutdown.target"
-      "nix-daemon.socket"
-      "nix-daemon.service"
-    ];
-    after = [ "local-fs.target" ];
-    conflicts = [ "shutdown.target" ];
-    restartIfChanged = false;
-    serviceConfig = {
-      Type = "oneshot";
-      RemainAfterExit = true;
-    };
-    # Nix looks for a user's files in HOME, which a unit has not.
-    environment.HOME = "/root";
+    condition.ConditionPathExists = file;
     script = ''
       set -eu
       ${lib.getExe' nix "nix-store"} --load-db < ${file}
@@ -60,5 +41,5 @@ in
       sync
       rm ${file}
     '';
-  };
+  });
 }
