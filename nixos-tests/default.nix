@@ -13,11 +13,14 @@ let
     "boot-counting"
     "embedded-image"
     "generation-limit"
+    "grub"
     "initrd-secrets"
+    "limine"
     "measured-boot"
     "mirrors"
     "qemu-vm-esp"
     "qemu-vm-full"
+    "refind"
     "registration"
     "repart-image"
     "reproducible"
@@ -26,6 +29,7 @@ let
     "sysupdate"
     "type1"
     "uki"
+    "uki-alone"
     "xbootldr"
   ];
 in

@@ -1,0 +1,2 @@
+# rEFInd starts generations from stanzas.
+import ./another-boot-loader.nix "refind"
