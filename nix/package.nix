@@ -65,13 +65,13 @@ rustPlatform.buildRustPackage {
   postInstall =
     lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
       for program in esp-builder compose; do
-        "$out/bin/$program" --generate man > "$program.1"
-        installManPage "$program.1"
+        "$out/bin/$program" --manual manual
         installShellCompletion --cmd "$program" \
           --bash <("$out/bin/$program" --generate bash) \
           --fish <("$out/bin/$program" --generate fish) \
           --zsh <("$out/bin/$program" --generate zsh)
       done
+      installManPage manual/*.1
     ''
     + lib.optionalString (runtimePrograms != [ ]) ''
       wrapProgram "$out/bin/compose" --suffix PATH : ${lib.makeBinPath runtimePrograms}

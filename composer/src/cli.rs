@@ -1,49 +1,34 @@
 //! The command line. No type of `clap` leaves this module.
 
 mod description;
+pub mod generate;
+mod texts;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use composer::scan::CheckDigests;
 pub use description::Description;
-
-const EXAMPLES: &str = "\
-Examples:
-  compose image.toml                    write the image that image.toml describes
-  compose image.toml -o disk.raw        … under another name
-  compose image.toml --format qcow2     … for QEMU
-  compose image.toml --compress zstd -o - | ssh host 'zstd -d >/dev/sdX'
-                                        … to another machine
-  compose --dry-run image.toml          show the layout and write nothing
-  compose --definitions repart.d -o disk.raw
-                                        write what definitions of systemd-repart describe
-  compose update disk.raw image.toml    write what differs into an image that is there
-  compose repart image.toml -o repart.d write such definitions
-  compose inspect disk.raw              what is in an image
-  compose ls disk.raw /EFI              what is in a directory of its ESP
-  compose extract disk.raw /loader -o d copy a directory out of it
-  compose verify disk.raw --config image.toml
-                                        compare it with its description
-
-Exit status:
-  0  done    1  refused or failed    2  wrong usage    3  verify found differences";
+use generate::Generate;
 
 /// Composes GPT disk images from directory trees, without root.
 #[derive(Debug, Parser)]
-#[command(name = "compose", version, after_help = EXAMPLES)]
+#[command(name = "compose", version, after_help = texts::MAIN, max_term_width = 80)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     compose: ComposeArgs,
-    /// Print a manual page, a completion script or the schema of image.toml.
+    /// Print a manual page, a completion script, every flag in Markdown or the schema
+    /// of image.toml.
     #[arg(long, value_enum, value_name = "WHAT", exclusive = true)]
     generate: Option<Generate>,
+    /// Write manual pages, one for each command too, to a directory.
+    #[arg(long, value_name = "DIRECTORY", exclusive = true)]
+    manual: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -154,26 +139,12 @@ pub enum ProgressStyle {
     Never,
 }
 
-/// What can be generated from the program's own definitions.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Generate {
-    /// A manual page.
-    Man,
-    /// Completions for bash.
-    Bash,
-    /// Completions for zsh.
-    Zsh,
-    /// Completions for fish.
-    Fish,
-    /// The JSON Schema of image.toml.
-    Schema,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
     Look(Look),
     /// Bring an image to what its description says now, and write only what differs.
+    #[command(after_help = texts::UPDATE)]
     Update {
         /// The image.
         image: PathBuf,
@@ -186,6 +157,7 @@ enum Command {
         quiet: bool,
     },
     /// Write definitions by which systemd-repart makes the image of a description.
+    #[command(after_help = texts::REPART)]
     Repart {
         #[command(flatten)]
         description: Description,
@@ -199,6 +171,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Look {
     /// Show the layout of an image.
+    #[command(after_help = texts::INSPECT)]
     Inspect {
         /// The image.
         image: PathBuf,
@@ -207,6 +180,7 @@ pub enum Look {
         json: bool,
     },
     /// List a directory of a FAT partition.
+    #[command(after_help = texts::LS)]
     Ls {
         /// The image.
         image: PathBuf,
@@ -221,6 +195,7 @@ pub enum Look {
         json: bool,
     },
     /// Print a file of a FAT partition.
+    #[command(after_help = texts::CAT)]
     Cat {
         /// The image.
         image: PathBuf,
@@ -228,6 +203,7 @@ pub enum Look {
         path: String,
     },
     /// Copy a file or a directory out of a FAT partition.
+    #[command(after_help = texts::EXTRACT)]
     Extract {
         /// The image.
         image: PathBuf,
@@ -239,6 +215,7 @@ pub enum Look {
         output: PathBuf,
     },
     /// Check an image: tables, file systems and, with a description, every file.
+    #[command(after_help = texts::VERIFY)]
     Verify {
         /// The image.
         image: PathBuf,
@@ -264,6 +241,8 @@ pub enum Request {
     Definitions(Description, PathBuf),
     /// A text about the program itself.
     Generate(Generate),
+    /// Manual pages, and where to write them.
+    Manual(PathBuf),
 }
 
 /// An image to be composed.
@@ -302,9 +281,13 @@ pub fn parse() -> Request {
         command,
         compose,
         generate,
+        manual,
     } = Cli::parse();
     if let Some(what) = generate {
         return Request::Generate(what);
+    }
+    if let Some(directory) = manual {
+        return Request::Manual(directory);
     }
     match command {
         Some(Command::Look(look)) => return Request::Look(look),
@@ -353,25 +336,10 @@ pub fn parse() -> Request {
     })
 }
 
-/// Writes a text about the program itself.
-///
-/// # Errors
-/// When `out` fails.
-pub fn generate(what: Generate, out: &mut dyn Write) -> std::io::Result<()> {
-    let mut command = Cli::command();
-    let shell = match what {
-        Generate::Man => return clap_mangen::Man::new(command).render(&mut { out }),
-        Generate::Schema => return out.write_all(composer::config::schema().as_bytes()),
-        Generate::Bash => clap_complete::Shell::Bash,
-        Generate::Zsh => clap_complete::Shell::Zsh,
-        Generate::Fish => clap_complete::Shell::Fish,
-    };
-    clap_complete::generate(shell, &mut command, "compose", &mut { out });
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
@@ -381,6 +349,18 @@ mod tests {
 
     #[test]
     fn help_is_what_users_see() {
-        insta::assert_snapshot!(Cli::command().render_long_help().to_string());
+        insta::assert_snapshot!(Cli::command().render_help().to_string());
+        let mut command = Cli::command().disable_help_subcommand(true);
+        command.build();
+        let mut helps = vec![command.render_help(), command.render_long_help()];
+        for sub in command.get_subcommands_mut() {
+            helps.extend([sub.render_help(), sub.render_long_help()]);
+        }
+        for help in helps {
+            let help = help.to_string();
+            let wide = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide, None);
+            assert!(help.contains("Examples:\n"), "{help}");
+        }
     }
 }

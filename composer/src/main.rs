@@ -32,14 +32,15 @@ const DIFFERENT: u8 = 3;
 
 fn main() -> ExitCode {
     let result = match cli::parse() {
-        Request::Generate(what) => {
-            let mut text = Vec::new();
-            let generated = cli::generate(what, &mut text);
-            generated
-                .and_then(|()| report::print(&String::from_utf8_lossy(&text)))
-                .map_err(output_error)
-                .map(|()| ExitCode::SUCCESS)
-        }
+        Request::Generate(what) => report::print(&what.text())
+            .map_err(output_error)
+            .map(|()| ExitCode::SUCCESS),
+        Request::Manual(directory) => command_manual::write(&cli::generate::manual(), &directory)
+            .map_err(|error| Error::Write {
+                path: error.path,
+                source: error.source,
+            })
+            .map(|()| ExitCode::SUCCESS),
         Request::Look(look) => files::look(look),
         Request::Definitions(description, output) => {
             write_definitions(&description, &output).map(|()| ExitCode::SUCCESS)

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use bootloaders::loader_conf::{ConsoleMode, Timeout};
 use bootloaders::{Arch, CommandLine, Line, MachineId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 use esp_builder::settings::{Date, DefaultChoice, NamedPath, NumberedPath, WindowsInput};
 use serde::Deserialize;
 
@@ -17,37 +16,18 @@ use crate::failure::Failure;
 use crate::settings_file::{self, value, values};
 
 mod boot_loader;
+pub(crate) mod generate;
 pub(crate) mod live;
 pub(crate) mod measure;
 mod merge;
 mod resolve;
 pub(crate) mod signing;
+mod texts;
 pub(crate) mod uki;
-
-const EXAMPLES: &str = "\
-Examples:
-  esp-builder --bootspec /run/current-system/boot.json out/
-  esp-builder --bootspec 41=old.json --bootspec 42=new.json --default 41 out/
-  esp-builder --profile /nix/var/nix/profiles/system --limit 10 out/
-  esp-builder --generations list.json out/
-  esp-builder --root /mnt --bootspec /mnt/etc/boot.json --by-reference out/
-  esp-builder --kernel bzImage --initrd initrd --cmdline root=/dev/vda2 out/
-  esp-builder plan --esp /boot
-  esp-builder install --esp /boot /run/current-system
-  esp-builder --profile /nix/var/nix/profiles/system --secure-boot-key db.key \\
-    --secure-boot-certificate db.pem out/
-  esp-builder uki --kernel bzImage --initrd initrd --cmdline quiet -o linux.efi
-
-The result is OUT/esp (and OUT/xbootldr when asked for) with OUT/manifest.json
-beside it, which compose turns into a disk image.
-
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 `plan` does not fit,
-`diff` found a difference, `verify` found damage or `signatures` found none of
-those wanted.";
 
 /// Lays out EFI System Partition trees from bootspec documents
 #[derive(Debug, Parser)]
-#[command(name = "esp-builder", version, after_help = EXAMPLES, max_term_width = 80)]
+#[command(name = "esp-builder", version, after_help = texts::MAIN, max_term_width = 80)]
 #[command(
     override_usage = "esp-builder [OPTIONS] --bootspec [NUMBER=]PATH... OUT
        esp-builder [OPTIONS] --profile PATH... OUT
@@ -66,12 +46,15 @@ pub(crate) struct Cli {
     /// Predict what starting each image measures: OUT/measurements.json
     #[arg(long)]
     pub(crate) measure: bool,
-    /// Print the man page, a completion script, or the schema of the manifest or of
-    /// generation lists
+    /// Print the man page, a completion script, every flag in Markdown, or the schema
+    /// of the manifest or of generation lists
     #[arg(long, value_name = "WHAT", exclusive = true)]
-    pub(crate) generate: Option<Generate>,
+    pub(crate) generate: Option<generate::Generate>,
+    /// Write man pages, one for each command too, to a directory
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    pub(crate) manual: Option<PathBuf>,
     /// The directory to make; an earlier result there is replaced
-    #[arg(required_unless_present_any = ["generate", "dry_run"])]
+    #[arg(required_unless_present_any = ["generate", "manual", "dry_run"])]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -87,27 +70,6 @@ pub(crate) enum Command {
     Uki(uki::UkiArgs),
     /// Predict what a TPM holds when an EFI image has been started
     Measure(measure::MeasureArgs),
-}
-
-/// What `--generate` prints.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Generate {
-    Man,
-    Bash,
-    Zsh,
-    Fish,
-    Schema,
-    GenerationsSchema,
-}
-
-impl Generate {
-    pub(crate) fn shell(self) -> Shell {
-        match self {
-            Self::Zsh => Shell::Zsh,
-            Self::Fish => Shell::Fish,
-            Self::Bash | Self::Man | Self::Schema | Self::GenerationsSchema => Shell::Bash,
-        }
-    }
 }
 
 /// What is wanted, and how it goes about it.

@@ -48,6 +48,14 @@ pub(crate) enum Failure {
     /// A file that was not written down.
     #[error("`{}` is none of ours", .0.escape_debug())]
     NotOurs(String),
+    /// A manual page could not be written.
+    #[error("cannot write `{}`", path.display())]
+    Manual {
+        /// The page, or its directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// Standard output could not be written.
     #[error("cannot write standard output")]
     Output(#[source] io::Error),
@@ -63,6 +71,7 @@ impl Failure {
             Self::NoState { .. } => Some("run `esp-builder install` first"),
             Self::NotOurs(_) => Some("name a path of the partition, such as /EFI/nixos/…"),
             Self::Setting(_) => Some("the settings are those of `man loader.conf`"),
+            Self::Manual { .. } => Some("name a directory that you may write to"),
             Self::Usage(_) | Self::Output(_) => None,
         }
     }

@@ -24,7 +24,7 @@ mod report;
 mod settings_file;
 
 use cli::uki::UkiArgs;
-use cli::{Cli, Command, Generate};
+use cli::{Cli, Command, generate};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -55,7 +55,16 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     if let Some(what) = cli.generate {
-        return generate(what).map_err(Failure::Output);
+        let text = what.text();
+        let mut stdout = io::stdout().lock();
+        return stdout.write_all(text.as_bytes()).map_err(Failure::Output);
+    }
+    if let Some(directory) = &cli.manual {
+        let written = command_manual::write(&generate::manual(), directory);
+        return written.map_err(|error| Failure::Manual {
+            path: error.path,
+            source: error.source,
+        });
     }
     let flags = cli.choices.flags()?;
     let (dry_run, quiet) = (cli.choices.dry_run, cli.choices.quiet);
@@ -115,23 +124,4 @@ fn make_image(args: &UkiArgs) -> Result<(), Failure> {
     }
     let (size, out) = (ByteSize(image.map.length()), args.output.display());
     writeln!(io::stdout().lock(), "wrote {out}, {size}").map_err(Failure::Output)
-}
-
-fn generate(what: Generate) -> io::Result<()> {
-    let mut command = Cli::command();
-    let mut stdout = io::stdout().lock();
-    match what {
-        Generate::Man => clap_mangen::Man::new(command).render(&mut stdout),
-        Generate::Schema => stdout.write_all(tree_manifest::schema().as_bytes()),
-        Generate::GenerationsSchema => {
-            stdout.write_all(esp_builder::generation_list::schema().as_bytes())
-        }
-        Generate::Bash | Generate::Zsh | Generate::Fish => {
-            let shell = what.shell();
-            // Into memory first: the generator panics when a write fails.
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "esp-builder", &mut script);
-            stdout.write_all(&script)
-        }
-    }
 }

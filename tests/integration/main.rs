@@ -100,6 +100,12 @@ mod uki_trees;
 /// Boot loaders other than systemd-boot, each started by firmware.
 mod loaders;
 
+/// Manual pages, completions and the reference of flags.
+mod manuals;
+
+/// The commands of the tutorial, and the machine at its end.
+mod tutorial;
+
 /// What the documentation says of tests.
 mod promises;
 

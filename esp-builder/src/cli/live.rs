@@ -4,22 +4,28 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Choices;
+use super::{Choices, texts};
 
 /// What can be done to, and learnt of, boot partitions in use.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LiveCommand {
     /// Install or update the boot loader, its menu and all it needs
+    #[command(after_help = texts::INSTALL)]
     Install(InstallArgs),
     /// Show what `install` would do, and whether it fits
+    #[command(after_help = texts::PLAN)]
     Plan(InstallArgs),
     /// Show which files `install` would change, and which lines of texts
+    #[command(after_help = texts::DIFF)]
     Diff(InstallArgs),
     /// Compare a partition with what was written down of it
+    #[command(after_help = texts::VERIFY)]
     Verify(PartitionArgs),
     /// Restore damaged and missing files from their sources
+    #[command(after_help = texts::REPAIR)]
     Repair(RepairArgs),
     /// Say which generations need a file
+    #[command(after_help = texts::EXPLAIN)]
     Explain {
         /// The file, as in `/EFI/nixos/…`
         path: String,
@@ -27,6 +33,7 @@ pub(crate) enum LiveCommand {
         partition: PartitionArgs,
     },
     /// List the menu with sizes and counters
+    #[command(after_help = texts::STATUS)]
     Status(PartitionArgs),
 }
 

@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
+use super::texts;
+
 /// What can be done for Secure Boot.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SigningCommand {
     /// Make keys for Secure Boot
-    #[command(subcommand)]
+    #[command(subcommand, after_help = texts::KEYS)]
     Keys(KeysCommand),
     /// Sign an EFI image, unless the certificate's owner has signed it
+    #[command(after_help = texts::SIGN)]
     Sign(SignArgs),
     /// List the signatures of an EFI image and check them
+    #[command(after_help = texts::SIGNATURES)]
     Signatures {
         /// The image
         image: PathBuf,
@@ -26,6 +30,7 @@ pub(crate) enum SigningCommand {
         json: bool,
     },
     /// Print what must be signed of the images in a tree, for signing elsewhere
+    #[command(after_help = texts::DIGESTS)]
     Digests {
         /// The directory that holds the manifest
         out: PathBuf,
@@ -35,6 +40,7 @@ pub(crate) enum SigningCommand {
         to: Option<PathBuf>,
     },
     /// Put signatures that were made elsewhere into a tree
+    #[command(after_help = texts::ATTACH)]
     Attach {
         /// The directory that holds the manifest
         out: PathBuf,
@@ -50,6 +56,7 @@ pub(crate) enum SigningCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Make PK, KEK and db: keys, certificates, signature lists and signed updates
+    #[command(after_help = texts::KEYS)]
     Generate(KeysArgs),
 }
 

@@ -220,13 +220,17 @@ fn flags_of_an_image_become_its_input() {
 }
 
 #[test]
-fn help_of_an_image_fits_a_terminal() {
-    let mut command = Cli::command();
+fn help_of_every_command_fits_a_terminal_and_has_examples() {
+    fn check(command: &mut clap::Command) {
+        for help in [command.render_help(), command.render_long_help()] {
+            let help = help.to_string();
+            let wide = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide, None);
+            assert!(help.contains("Examples:\n"), "{help}");
+        }
+        command.get_subcommands_mut().for_each(check);
+    }
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    let help = command.find_subcommand_mut("uki").unwrap().render_help();
-    let help = help.to_string();
-    assert!(
-        help.lines().all(|line| line.chars().count() <= 80),
-        "{help}"
-    );
+    check(&mut command);
 }
