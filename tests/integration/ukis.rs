@@ -1,6 +1,6 @@
 use std::fs;
 
-use integration_tests::{BootOptions, GuestReport, Peer, boot, lab};
+use integration_tests::{BootOptions, GuestReport, Machine, Peer, TinyPe, boot, lab};
 
 use crate::kit::{Kit, esp, noise};
 
@@ -112,6 +112,39 @@ fn an_image_has_the_sections_that_ukify_makes() {
         .args(["-h", "ours.efi"])
         .dir(kit.root());
     assert!(objdump.ok().contains(".initrd"));
+}
+
+/// A kernel of 32 bits that no one could boot is enough to be put into an image.
+#[test]
+fn images_and_addons_of_other_processors_are_those_of_ukify() {
+    let kit = kit();
+    fs::copy(lab::foreign("arm64").join("vmlinuz"), kit.path("aa64")).unwrap();
+    kit.write("ia32", TinyPe::new(Machine::I386, 20_000).bytes());
+    for (debian, arch) in [("arm64", "aa64"), ("i386", "ia32")] {
+        for kind in ["linux", "addon"] {
+            let stub = lab::foreign_systemd(debian, &format!("{kind}{arch}.efi.stub"));
+            fs::copy(stub, kit.path(&format!("{kind}-{arch}"))).unwrap();
+        }
+        let [stub, addon] = ["linux", "addon"].map(|kind| format!("--stub={kind}-{arch}"));
+        let architecture = format!("--efi-arch={arch}");
+        ukify(&kit)
+            .args([&stub, &format!("--linux={arch}"), "--initrd=initrd"])
+            .args(["--cmdline=a b", "--os-release=@os-release", "--uname=6.1"])
+            .args([&architecture, "--devicetree=board.dtb"])
+            .args(["--output=theirs.efi", "--hwids="])
+            .ok();
+        uki(&kit)
+            .args([&stub, &format!("--kernel={arch}"), "--initrd=initrd"])
+            .args(["--cmdline=a b", "--os-release=os-release", "--uname=6.1"])
+            .args(["--dtb=board.dtb", "--output=ours.efi"])
+            .ok();
+        agree(&kit, "ours.efi", "theirs.efi");
+        let theirs = ukify(&kit).args([&addon, &architecture, "--cmdline=c"]);
+        theirs.args(["--output=theirs.addon.efi", "--hwids="]).ok();
+        let ours = uki(&kit).args([&addon, "--addon", "--cmdline=c"]);
+        ours.args(["--output=ours.addon.efi"]).ok();
+        agree(&kit, "ours.addon.efi", "theirs.addon.efi");
+    }
 }
 
 #[test]

@@ -107,6 +107,19 @@ pub fn loaders() -> PathBuf {
     present(cache().join("loaders"))
 }
 
+/// What another processor runs, by Debian's name of it: the root of packages that were
+/// unpacked but not installed.
+#[must_use]
+pub fn foreign(arch: &str) -> PathBuf {
+    present(cache().join("arches").join(arch))
+}
+
+/// A file of systemd for another processor, by Debian's name of it.
+#[must_use]
+pub fn foreign_systemd(arch: &str, name: &str) -> PathBuf {
+    present(foreign(arch).join("usr/lib/systemd/boot/efi").join(name))
+}
+
 /// As [`guest_initrd`], with programs of this machine in the guest's `/bin`, written
 /// to a file.
 pub fn guest_initrd_with(programs: &[&Path], out: &Path) {

@@ -1,12 +1,14 @@
-//! Makes EFI executables in code: well-formed PE32+ files that do nothing, with the
-//! sections a test wants.
+//! Makes EFI executables in code: well-formed PE files that do nothing, with the sections a
+//! test wants.
 //!
 //! The format: <https://learn.microsoft.com/en-us/windows/win32/debug/pe-format>. No
 //! relocations, no imports, no checksum; a certificate table holds any bytes.
 
-/// A processor architecture of PE32+ files.
+/// A processor architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
+    /// `ia32` in EFI file names: PE32, where all others are PE32+.
+    I386,
     /// `x64` in EFI file names.
     X86_64,
     /// `aa64` in EFI file names.
@@ -18,10 +20,25 @@ pub enum Machine {
 impl Machine {
     const fn code(self) -> u16 {
         match self {
+            Self::I386 => 0x14c,
             Self::X86_64 => 0x8664,
             Self::Aarch64 => 0xaa64,
             Self::Riscv64 => 0x5064,
         }
+    }
+
+    /// Addresses in the optional header have as many bytes.
+    const fn width(self) -> usize {
+        match self {
+            Self::I386 => 4,
+            _ => 8,
+        }
+    }
+
+    /// The length of the optional header in bytes.
+    const fn optional_header(self) -> usize {
+        // Where PE32 has the base of data, PE32+ has a wider base of the image.
+        80 + 4 * self.width() + DIRECTORIES * 8
     }
 }
 
@@ -30,7 +47,6 @@ const SECTION_ALIGNMENT: usize = 4096;
 const DOS_HEADER: usize = 64;
 const COFF_HEADER: usize = 24;
 const DIRECTORIES: usize = 16;
-const OPTIONAL_HEADER: usize = 112 + DIRECTORIES * 8;
 const SECTION_HEADER: usize = 40;
 /// Space for more section headers, so that a stub made here can become a UKI.
 const SPARE_HEADERS: usize = 1024;
@@ -89,7 +105,7 @@ impl TinyPe {
     /// The file.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let headers = DOS_HEADER + COFF_HEADER + OPTIONAL_HEADER;
+        let headers = DOS_HEADER + COFF_HEADER + self.machine.optional_header();
         let headers = headers + self.sections.len() * SECTION_HEADER + SPARE_HEADERS;
         let headers = headers.next_multiple_of(FILE_ALIGNMENT);
         let mut table = Vec::new();
@@ -111,7 +127,7 @@ impl TinyPe {
         );
         let mut file = dos_header();
         file.extend(self.coff_header());
-        file.extend(optional_header(headers, address, at_end));
+        file.extend(self.optional_header(headers, address, at_end));
         file.extend(table);
         file.resize(headers, 0);
         file.extend(bodies);
@@ -125,9 +141,47 @@ impl TinyPe {
         put16(&mut header, u16::try_from(self.sections.len()).unwrap());
         // No time stamp, no symbols: the bytes depend on the content alone.
         header.extend([0; 12]);
-        put16(&mut header, u16::try_from(OPTIONAL_HEADER).unwrap());
+        put16(
+            &mut header,
+            u16::try_from(self.machine.optional_header()).unwrap(),
+        );
         // Executable, large addresses, no debugging information.
         put16(&mut header, 0x0222);
+        header
+    }
+
+    /// `certificates` is where the table begins in the file, and its size.
+    fn optional_header(
+        &self,
+        headers: usize,
+        image: usize,
+        certificates: (usize, usize),
+    ) -> Vec<u8> {
+        let mut header = Vec::new();
+        let width = self.machine.width();
+        put16(&mut header, if width == 4 { 0x10b } else { 0x20b });
+        header.extend([0; 14]);
+        let entry = headers.next_multiple_of(SECTION_ALIGNMENT);
+        put32(&mut header, entry);
+        put32(&mut header, entry);
+        header.extend([0; 8]); // image base, of 32 bits behind that of data
+        put32(&mut header, SECTION_ALIGNMENT);
+        put32(&mut header, FILE_ALIGNMENT);
+        header.extend([0; 16]); // versions
+        put32(&mut header, image);
+        put32(&mut header, headers);
+        put32(&mut header, 0); // checksum
+        put16(&mut header, EFI_APPLICATION);
+        put16(&mut header, 0x100); // compatible with non-executable data
+        header.resize(header.len() + 4 * width + 4, 0); // stack, heap, loader flags
+        put32(&mut header, DIRECTORIES);
+        for directory in 0..DIRECTORIES {
+            let present = directory == CERTIFICATE_DIRECTORY && certificates.1 > 0;
+            let (offset, size) = if present { certificates } else { (0, 0) };
+            put32(&mut header, offset);
+            put32(&mut header, size);
+        }
+        assert_eq!(header.len(), self.machine.optional_header());
         header
     }
 }
@@ -136,35 +190,6 @@ fn dos_header() -> Vec<u8> {
     let mut header = b"MZ".to_vec();
     header.resize(DOS_HEADER - 4, 0);
     put32(&mut header, DOS_HEADER);
-    header
-}
-
-/// `certificates` is where the table begins in the file, and its size.
-fn optional_header(headers: usize, image: usize, certificates: (usize, usize)) -> Vec<u8> {
-    let mut header = Vec::new();
-    put16(&mut header, 0x20b);
-    header.extend([0; 14]);
-    let entry = headers.next_multiple_of(SECTION_ALIGNMENT);
-    put32(&mut header, entry);
-    put32(&mut header, entry);
-    header.extend([0; 8]); // image base
-    put32(&mut header, SECTION_ALIGNMENT);
-    put32(&mut header, FILE_ALIGNMENT);
-    header.extend([0; 16]); // versions
-    put32(&mut header, image);
-    put32(&mut header, headers);
-    put32(&mut header, 0); // checksum
-    put16(&mut header, EFI_APPLICATION);
-    put16(&mut header, 0x100); // compatible with non-executable data
-    header.extend([0; 36]); // stack, heap, loader flags
-    put32(&mut header, DIRECTORIES);
-    for directory in 0..DIRECTORIES {
-        let present = directory == CERTIFICATE_DIRECTORY && certificates.1 > 0;
-        let (offset, size) = if present { certificates } else { (0, 0) };
-        put32(&mut header, offset);
-        put32(&mut header, size);
-    }
-    assert_eq!(header.len(), OPTIONAL_HEADER);
     header
 }
 
@@ -238,7 +263,12 @@ mod tests {
     #[test]
     fn pefile_finds_no_fault_and_the_marker_is_where_it_looks() {
         let folder = tempfile::tempdir().unwrap();
-        for machine in [Machine::X86_64, Machine::Aarch64, Machine::Riscv64] {
+        for machine in [
+            Machine::I386,
+            Machine::X86_64,
+            Machine::Aarch64,
+            Machine::Riscv64,
+        ] {
             // pefile warns of a file that is mostly zeros, so `.text` is large.
             let pe = TinyPe::new(machine, 9000)
                 .section(".sdmagic", "#### LoaderInfo: systemd-boot 260 ####")

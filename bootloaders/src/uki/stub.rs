@@ -6,8 +6,8 @@ use crate::arch::Arch;
 use crate::error::Error;
 use crate::pe::{Headers, PeImage, SectionHeader, refuse};
 
-/// `Magic` of the optional header of PE32+.
-const PE32_PLUS: u16 = 0x20b;
+/// `Magic` of the optional header of PE32, which programs of 32 bits have.
+const PE32: u16 = 0x10b;
 
 /// The bounds of `FileAlignment` in the specification, in bytes.
 const FILE_ALIGNMENTS: std::ops::RangeInclusive<u32> = 512..=65536;
@@ -27,7 +27,7 @@ impl Stub {
     /// Takes a whole file, which is to be called `source` in the result.
     ///
     /// # Errors
-    /// With the field that is wrong and its offset: the file is not PE32+, is signed,
+    /// With the field that is wrong and its offset: the file is no PE image, is signed,
     /// has sections that overlap or lie outside of it, or holds data that no section
     /// has and that would get lost.
     pub fn parse(file: &[u8], source: SourceId) -> Result<Self, Error> {
@@ -70,15 +70,14 @@ impl Stub {
     }
 }
 
+/// All that is written of a header is at one place in both forms: they differ in what is
+/// before `SectionAlignment` and after `DllCharacteristics`.
 fn check_form(headers: &Headers, length: usize) -> Result<(), Error> {
     let optional = headers.optional();
-    if headers.magic != PE32_PLUS {
-        let reason = format!("is {:#x}; stubs are PE32+, {PE32_PLUS:#x}", headers.magic);
-        return Err(refuse("Magic", optional, reason));
-    }
     if headers.certificates > 0 {
         let reason = "is not empty: the stub is signed, and what is made of it would not be";
-        return Err(refuse("the certificate table", optional + 148, reason));
+        let table = if headers.magic == PE32 { 132 } else { 148 };
+        return Err(refuse("the certificate table", optional + table, reason));
     }
     let file = headers.file_alignment;
     if !file.is_power_of_two() || !FILE_ALIGNMENTS.contains(&file) {

@@ -48,6 +48,16 @@ fn stub_bytes() -> Vec<u8> {
     bytes
 }
 
+/// The same with an optional header of PE32, which is shorter.
+fn stub_of_32_bits() -> Vec<u8> {
+    let mut bytes = stub_bytes();
+    bytes[0x44..0x46].copy_from_slice(&0x14c_u16.to_le_bytes());
+    bytes[0x58..0x5a].copy_from_slice(&0x10b_u16.to_le_bytes());
+    bytes[0x58 + 92] = 16;
+    bytes[0x58 + 108] = 0;
+    bytes
+}
+
 fn stub() -> Stub {
     Stub::parse(&stub_bytes(), SourceId::new(STUB)).unwrap()
 }
@@ -208,6 +218,22 @@ fn headers_grow_up_to_the_first_section_in_memory() {
 }
 
 #[test]
+fn a_stub_of_32_bits_gets_sections_as_one_of_64() {
+    let narrow = Stub::parse(&stub_of_32_bits(), SourceId::new(STUB)).unwrap();
+    assert_eq!(narrow.arch(), Some(crate::Arch::Ia32));
+    let sections = [Section {
+        name: ".cmdline".parse().unwrap(),
+        content: text("quiet"),
+    }];
+    let [narrow, wide] = [narrow, stub()].map(|stub| {
+        let map = made(&stub, &sections).unwrap();
+        reread(&render(&map, &[stub_bytes()]))
+    });
+    assert_eq!(narrow, wide);
+    assert_eq!(narrow.last().unwrap().1, b"quiet");
+}
+
+#[test]
 fn refusals_name_the_field_and_its_offset() {
     let with = |patches: &[(usize, u32)]| {
         let mut bytes = stub_bytes();
@@ -220,7 +246,12 @@ fn refusals_name_the_field_and_its_offset() {
     let mut trailing = stub_bytes();
     trailing.push(1);
     let cases = [
-        ("PE32", with(&[(0x58, 0x10b)])),
+        ("a ROM", with(&[(0x58, 0x107)])),
+        ("signed, 32 bits", {
+            let mut bytes = stub_of_32_bits();
+            bytes[0x58 + 132] = 8;
+            bytes
+        }),
         ("signed", with(&[(0x58 + 144, 0xa00), (0x58 + 148, 8)])),
         ("FileAlignment 0", with(&[(0x58 + 36, 0)])),
         ("FileAlignment 100", with(&[(0x58 + 36, 100)])),
