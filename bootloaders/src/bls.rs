@@ -22,7 +22,7 @@ pub use outline::Outline;
 /// hundred bytes; a file of many megabytes on a boot partition is not one.
 const LONGEST: usize = 1 << 20;
 
-/// An entry that boots a Linux kernel.
+/// An entry of a boot menu.
 ///
 /// No field can hold a line break, so no value can add a line of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +35,40 @@ pub struct Type1Entry {
     pub machine_id: Option<MachineId>,
     /// Sorts entries of different systems apart.
     pub sort_key: Option<Line>,
-    /// The kernel, on the partition that holds the entry.
-    pub linux: TreePath,
-    /// Initial RAM disks on the same partition, in order.
-    pub initrds: Vec<TreePath>,
-    /// The kernel command line.
-    pub options: CommandLine,
-    /// A flattened device tree on the same partition.
-    pub devicetree: Option<TreePath>,
+    /// What it starts; all of it is on the partition that holds the entry.
+    pub starts: Starts,
     /// Hides the entry from boot loaders of other architectures.
     pub architecture: Option<Arch>,
+}
+
+/// What an entry starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Starts {
+    /// A Linux kernel.
+    Linux {
+        /// The kernel.
+        linux: TreePath,
+        /// Initial RAM disks, in order.
+        initrds: Vec<TreePath>,
+        /// The kernel command line.
+        options: CommandLine,
+        /// A flattened device tree.
+        devicetree: Option<TreePath>,
+    },
+    /// Any EFI program.
+    Efi {
+        /// The program.
+        program: TreePath,
+        /// Its load options.
+        options: CommandLine,
+    },
+    /// A Unified Kernel Image, with the command line that is in it.
+    Uki {
+        /// The image.
+        image: TreePath,
+        /// Which of its profiles, from 0; without a number the first.
+        profile: Option<u32>,
+    },
 }
 
 impl Type1Entry {
@@ -64,17 +88,42 @@ impl Type1Entry {
         if let Some(version) = &self.version {
             line("version", version);
         }
-        line("linux", &format_args!("/{}", self.linux));
-        for initrd in &self.initrds {
-            line("initrd", &format_args!("/{initrd}"));
-        }
-        if !self.options.is_empty() {
-            line("options", &self.options);
+        match &self.starts {
+            Starts::Linux {
+                linux,
+                initrds,
+                options,
+                ..
+            } => {
+                line("linux", &format_args!("/{linux}"));
+                for initrd in initrds {
+                    line("initrd", &format_args!("/{initrd}"));
+                }
+                if !options.is_empty() {
+                    line("options", options);
+                }
+            }
+            Starts::Efi { program, options } => {
+                line("efi", &format_args!("/{program}"));
+                if !options.is_empty() {
+                    line("options", options);
+                }
+            }
+            Starts::Uki { image, profile } => {
+                line("uki", &format_args!("/{image}"));
+                if let Some(profile) = profile {
+                    line("profile", profile);
+                }
+            }
         }
         if let Some(machine_id) = &self.machine_id {
             line("machine-id", machine_id);
         }
-        if let Some(devicetree) = &self.devicetree {
+        if let Starts::Linux {
+            devicetree: Some(devicetree),
+            ..
+        } = &self.starts
+        {
             line("devicetree", &format_args!("/{devicetree}"));
         }
         if let Some(sort_key) = &self.sort_key {
@@ -91,7 +140,8 @@ impl Type1Entry {
     /// and `options` add up.
     ///
     /// # Errors
-    /// With the line that cannot be read; also when there is no `linux` line.
+    /// With the line that cannot be read; also when the entry starts nothing, or more than
+    /// one thing, or what is on no partition.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > LONGEST {
             return Err(entry_error(1, "the file is too long for an entry"));
@@ -114,6 +164,9 @@ struct Draft {
     machine_id: Option<MachineId>,
     sort_key: Option<Line>,
     linux: Option<TreePath>,
+    efi: Option<TreePath>,
+    uki: Option<TreePath>,
+    profile: Option<u32>,
     initrds: Vec<TreePath>,
     options: String,
     devicetree: Option<TreePath>,
@@ -128,6 +181,13 @@ impl Draft {
             "machine-id" => self.machine_id = Some(parse(value)?),
             "sort-key" => self.sort_key = Some(parse(value)?),
             "linux" => self.linux = Some(path(value)?),
+            "efi" => self.efi = Some(path(value)?),
+            "uki" => self.uki = Some(path(value)?),
+            "profile" => {
+                let number = value.parse();
+                let number = number.map_err(|_| format!("`{value}` is no number of a profile"));
+                self.profile = Some(number?);
+            }
             "initrd" => self.initrds.push(path(value)?),
             "devicetree" => self.devicetree = Some(path(value)?),
             "architecture" => self.architecture = Some(parse(value)?),
@@ -143,18 +203,31 @@ impl Draft {
     }
 
     fn finish(self) -> Result<Type1Entry, Error> {
-        let linux = self
-            .linux
-            .ok_or_else(|| entry_error(1, "no line of the entry names a `linux`"))?;
+        let options = CommandLine::new(&self.options)?;
+        let starts = match (self.linux, self.efi, self.uki) {
+            (Some(linux), None, None) => Starts::Linux {
+                linux,
+                initrds: self.initrds,
+                options,
+                devicetree: self.devicetree,
+            },
+            (None, Some(program), None) => Starts::Efi { program, options },
+            (None, None, Some(image)) => Starts::Uki {
+                image,
+                profile: self.profile,
+            },
+            _ => {
+                let reason =
+                    "the entry needs a line `linux`, `efi` or `uki`, and one of them alone";
+                return Err(entry_error(1, reason));
+            }
+        };
         Ok(Type1Entry {
             title: self.title,
             version: self.version,
             machine_id: self.machine_id,
             sort_key: self.sort_key,
-            linux,
-            initrds: self.initrds,
-            options: CommandLine::new(&self.options)?,
-            devicetree: self.devicetree,
+            starts,
             architecture: self.architecture,
         })
     }
@@ -190,11 +263,17 @@ mod tests {
             version: None,
             machine_id: None,
             sort_key: None,
+            starts: linux("", None),
+            architecture: None,
+        }
+    }
+
+    fn linux(options: &str, devicetree: Option<&str>) -> Starts {
+        Starts::Linux {
             linux: tree_path("EFI/nixos/linux.efi"),
             initrds: Vec::new(),
-            options: CommandLine::default(),
-            devicetree: None,
-            architecture: None,
+            options: CommandLine::new(options).unwrap(),
+            devicetree: devicetree.map(tree_path),
         }
     }
 
@@ -205,14 +284,16 @@ mod tests {
             version: Some(Line::new("Generation 3 26.05").unwrap()),
             machine_id: Some("0123456789abcdef0123456789abcdef".parse().unwrap()),
             sort_key: Some(Line::new("nixos").unwrap()),
-            initrds: vec![
-                tree_path("EFI/nixos/initrd.efi"),
-                tree_path("EFI/extra.img"),
-            ],
-            options: CommandLine::new("init=/nix/store/x/init quiet").unwrap(),
-            devicetree: Some(tree_path("EFI/nixos/board.dtb.efi")),
+            starts: Starts::Linux {
+                linux: tree_path("EFI/nixos/linux.efi"),
+                initrds: vec![
+                    tree_path("EFI/nixos/initrd.efi"),
+                    tree_path("EFI/extra.img"),
+                ],
+                options: CommandLine::new("init=/nix/store/x/init quiet").unwrap(),
+                devicetree: Some(tree_path("EFI/nixos/board.dtb.efi")),
+            },
             architecture: Some(Arch::Aa64),
-            ..minimal()
         };
         insta::assert_snapshot!(entry.render(), @r"
         title NixOS [work] (gnome)
@@ -230,13 +311,34 @@ mod tests {
     }
 
     #[test]
+    fn programs_and_images_have_keys_of_their_own() {
+        let of = |starts| Type1Entry {
+            starts,
+            ..minimal()
+        };
+        let program = Starts::Efi {
+            program: tree_path("EFI/xen.efi"),
+            options: CommandLine::new("xen.efi -cfg=a").unwrap(),
+        };
+        let text = "efi /EFI/xen.efi\noptions xen.efi -cfg=a\n";
+        assert_eq!(of(program).render(), text);
+        let image = |profile| Starts::Uki {
+            image: tree_path("EFI/nixos/x-uki.efi"),
+            profile,
+        };
+        assert_eq!(of(image(None)).render(), "uki /EFI/nixos/x-uki.efi\n");
+        let text = "uki /EFI/nixos/x-uki.efi\nprofile 2\n";
+        assert_eq!(of(image(Some(2))).render(), text);
+    }
+
+    #[test]
     fn reads_what_systemd_boot_reads() {
         let text = "# comment\n\n  title\t\"Quoted\"\r\nfoo bar\nlinux EFI/nixos/linux.efi\n\
                     linux //EFI/nixos/linux.efi\noptions a\noptions b c\nbare";
         let entry = Type1Entry::parse(text).unwrap();
         let expected = Type1Entry {
             title: Some(Line::new("Quoted").unwrap()),
-            options: CommandLine::new("a b c").unwrap(),
+            starts: linux("a b c", None),
             ..minimal()
         };
         assert_eq!(entry, expected);
@@ -245,14 +347,16 @@ mod tests {
     #[test]
     fn only_blanks_are_taken_from_a_path() {
         let mut entry = minimal();
-        entry.devicetree = Some(tree_path("\u{a0}"));
+        entry.starts = linux("", Some("\u{a0}"));
         assert_eq!(Type1Entry::parse(&entry.render()).unwrap(), entry);
     }
 
     #[test]
     fn says_which_line_it_cannot_read() {
         for (text, why) in [
-            ("title x\n", "no line of the entry names a `linux`"),
+            ("title x\n", "needs a line `linux`, `efi` or `uki`"),
+            ("linux /a\nuki /b\n", "one of them alone"),
+            ("uki /a\nprofile -1\n", "line 2: `-1` is no number"),
             ("title x\nlinux ../x\n", "line 2: `../x`: `..` leaves"),
             ("linux /a\ntitle\n", "line 2: `` is empty"),
             ("linux /a\narchitecture vax", "`vax` is not a known"),
@@ -283,15 +387,29 @@ mod tests {
         prop::sample::select(vec![Arch::Ia32, Arch::X64, Arch::Aa64, Arch::LoongArch64])
     }
 
+    fn starts() -> impl Strategy<Value = Starts> {
+        let options = prop::option::of(line()).prop_map(|options| {
+            CommandLine::new(options.as_ref().map_or("", Line::as_str)).unwrap()
+        });
+        let files = prop::collection::vec(fat_path(), 0..3);
+        let parts = (fat_path(), files, options, prop::option::of(fat_path()));
+        let linux = parts.prop_map(|(linux, initrds, options, devicetree)| Starts::Linux {
+            linux,
+            initrds,
+            options,
+            devicetree,
+        });
+        let image = (fat_path(), prop::option::of(any::<u32>()));
+        let uki = image.prop_map(|(image, profile)| Starts::Uki { image, profile });
+        prop_oneof![linux, uki]
+    }
+
     prop_compose! {
         fn any_entry()(
             (title, version, sort_key) in (prop::option::of(line()), prop::option::of(line()),
                 prop::option::of(line())),
             machine_id in prop::option::of("[1-9a-f][0-9a-f]{31}"),
-            linux in fat_path(),
-            initrds in prop::collection::vec(fat_path(), 0..3),
-            options in prop::option::of(line()),
-            devicetree in prop::option::of(fat_path()),
+            starts in starts(),
             architecture in prop::option::of(arch()),
         ) -> Type1Entry {
             Type1Entry {
@@ -299,10 +417,7 @@ mod tests {
                 version,
                 machine_id: machine_id.map(|id| id.parse().unwrap()),
                 sort_key,
-                linux,
-                initrds,
-                options: CommandLine::new(options.as_ref().map_or("", Line::as_str)).unwrap(),
-                devicetree,
+                starts,
                 architecture,
             }
         }

@@ -48,6 +48,8 @@ impl LoaderVersion {
             Feature::Drivers => 250,
             Feature::SortKey => 251,
             Feature::Profiles => 257,
+            Feature::UkiEntries => 258,
+            Feature::ProfileEntries => 259,
             Feature::Preferred => 260,
         })
     }
@@ -92,6 +94,10 @@ pub enum Feature {
     SortKey,
     /// Lists the profiles of a Unified Kernel Image, and as a stub starts them.
     Profiles,
+    /// Starts the Unified Kernel Image that a Type #1 entry names with `uki`.
+    UkiEntries,
+    /// Starts the `profile` of that image.
+    ProfileEntries,
     /// Knows `preferred` in `loader.conf`; older ones start the newest entry when
     /// nothing else is said.
     Preferred,

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 
 use tree_manifest::{GenerationId, TreePath};
 
-use crate::bls::Type1Entry;
+use crate::bls::{self, Type1Entry};
 use crate::cmdline::CommandLine;
 use crate::key_value::key_values;
 use crate::line::Line;
@@ -105,19 +105,47 @@ pub enum Starts {
     },
 }
 
+impl Starts {
+    /// The same as an entry has it.
+    fn of(entry: &bls::Starts) -> Self {
+        match entry {
+            bls::Starts::Linux {
+                linux,
+                initrds,
+                options,
+                devicetree,
+            } => Self::Linux {
+                kernel: linux.clone(),
+                initrds: initrds.clone(),
+                cmdline: options.clone(),
+                devicetree: devicetree.clone(),
+            },
+            bls::Starts::Efi { program, options } => Self::Program {
+                path: program.clone(),
+                options: options.clone(),
+            },
+            bls::Starts::Uki { image, profile } => Self::Program {
+                path: image.clone(),
+                options: profile.map(of_profile).unwrap_or_default(),
+            },
+        }
+    }
+}
+
+/// The load options by which a Unified Kernel Image starts one of its profiles.
+fn of_profile(number: u32) -> CommandLine {
+    CommandLine::new(&format!("@{number}"))
+        .unwrap_or_else(|error| unreachable!("a number is a word: {error}"))
+}
+
 impl Item {
-    /// The line of a kernel.
+    /// The line of an entry.
     #[must_use]
-    pub fn of_kernel(name: &str, generation: Option<&GenerationId>, entry: &Type1Entry) -> Self {
+    pub fn of_entry(name: &str, generation: Option<&GenerationId>, entry: &Type1Entry) -> Self {
         Self {
             name: name.to_owned(),
             title: full_title(entry.title.as_ref(), entry.version.as_ref(), name),
-            starts: Starts::Linux {
-                kernel: entry.linux.clone(),
-                initrds: entry.initrds.clone(),
-                cmdline: entry.options.clone(),
-                devicetree: entry.devicetree.clone(),
-            },
+            starts: Starts::of(&entry.starts),
             generation: generation.cloned(),
             children: Vec::new(),
         }
@@ -128,7 +156,7 @@ impl Item {
     #[must_use]
     pub fn of_text(name: &str, text: &str) -> Option<Self> {
         let (mut title, mut version, mut devicetree) = (None, None, None);
-        let (mut linux, mut program) = (None, None);
+        let (mut linux, mut program, mut profile) = (None, None, None);
         let (mut initrds, mut options) = (Vec::new(), Vec::new());
         let path = |value: &str| TreePath::new(value.trim_start_matches('/')).ok();
         for line in key_values(text) {
@@ -137,6 +165,7 @@ impl Item {
                 "version" => version = Line::new(line.value).ok(),
                 "linux" => linux = path(line.value),
                 "efi" | "uki" => program = path(line.value),
+                "profile" => profile = line.value.parse().ok(),
                 "initrd" => initrds.extend(path(line.value)),
                 "devicetree" => devicetree = path(line.value),
                 "options" => options.push(line.value),
@@ -153,7 +182,7 @@ impl Item {
             },
             (None, Some(path)) => Starts::Program {
                 path,
-                options: cmdline,
+                options: profile.map_or(cmdline, of_profile),
             },
             (None, None) => return None,
         };

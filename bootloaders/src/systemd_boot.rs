@@ -6,7 +6,7 @@
 use tree_manifest::{PathError, TreePath, fat};
 
 use crate::arch::Arch;
-use crate::bls::Type1Entry;
+use crate::bls::{Starts, Type1Entry};
 use crate::boot_counting::EntryFileName;
 use crate::entry::{BootEntry, EntryId};
 use crate::entry_name::{EntryNaming, content_name, entry_name};
@@ -118,15 +118,18 @@ pub fn is_entry_path(path: &TreePath) -> bool {
 /// Where the companions of a Unified Kernel Image lie: addons, credentials and
 /// extensions. The stub looks there whatever counter the image has.
 #[must_use]
-pub fn companion_directory(image: &EntryFileName) -> TreePath {
-    known(format!("{IMAGES}/{}.extra.d", image.id()))
+pub fn companion_directory(image: &TreePath) -> TreePath {
+    let name = EntryFileName::parse(image.name()).map(|name| name.id().to_string());
+    let name = name.unwrap_or_else(|| image.name().to_owned());
+    let parent = image.parent().map(|parent| format!("{parent}/"));
+    known(format!("{}{name}.extra.d", parent.unwrap_or_default()))
 }
 
 /// Where a companion of this name lies.
 ///
 /// # Errors
 /// When the name is none of a file.
-pub fn companion_path(image: &EntryFileName, name: &str) -> Result<TreePath, PathError> {
+pub fn companion_path(image: &TreePath, name: &str) -> Result<TreePath, PathError> {
     TreePath::new(format!("{}/{name}", companion_directory(image)))
 }
 
@@ -162,10 +165,12 @@ pub fn type1(
         version: entry.version.clone(),
         machine_id: machine_id.cloned(),
         sort_key: entry.sort_key.clone(),
-        linux: entry.kernel.path.clone(),
-        initrds: entry.initrd_paths().cloned().collect(),
-        options: entry.cmdline.clone(),
-        devicetree: entry.devicetree.as_ref().map(|file| file.path.clone()),
+        starts: Starts::Linux {
+            linux: entry.kernel.path.clone(),
+            initrds: entry.initrd_paths().cloned().collect(),
+            options: entry.cmdline.clone(),
+            devicetree: entry.devicetree.as_ref().map(|file| file.path.clone()),
+        },
         architecture: with_architecture.then_some(entry.arch),
     }
 }
@@ -227,7 +232,7 @@ mod tests {
             path.as_str(),
             format!("EFI/Linux/{}+3-0.efi", content_name(text))
         );
-        let companion = companion_path(&image, "a.addon.efi").unwrap();
+        let companion = companion_path(&path, "a.addon.efi").unwrap();
         let expected = format!("EFI/Linux/{}.efi.extra.d/a.addon.efi", content_name(text));
         assert_eq!(companion.as_str(), expected);
     }

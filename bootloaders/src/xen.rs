@@ -10,8 +10,10 @@ use std::fmt::Write as _;
 
 use tree_manifest::{Sha256, TreePath};
 
+use crate::bls::{Starts, Type1Entry};
+use crate::cmdline::CommandLine;
 use crate::entry::{BootEntry, Hypervisor};
-use crate::line::MachineId;
+use crate::line::{Line, MachineId};
 
 /// The files of an entry that starts Xen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,22 +54,27 @@ pub fn files(
         Some(directory) => format!("{directory}/{name}"),
         None => name.clone(),
     };
-    let mut text = format!("title {} (with Xen Hypervisor)\n", entry.title);
-    // Writing to a String cannot fail. The first word is what Xen takes for its own
-    // name.
-    let version = entry.version.iter();
-    version.for_each(|version| _ = writeln!(text, "version {version}"));
-    let _ = writeln!(text, "efi /{}", hypervisor.file.path);
-    let _ = writeln!(text, "options xen.efi -cfg={name}");
-    let ids = machine_id.iter();
-    ids.for_each(|id| _ = writeln!(text, "machine-id {id}"));
-    let keys = entry.sort_key.iter();
-    keys.for_each(|key| _ = writeln!(text, "sort-key {key}"));
+    let line = |text: String| {
+        Line::new(&text).unwrap_or_else(|error| unreachable!("a line and words: {error}"))
+    };
+    // The first word is what Xen takes for its own name.
+    let options = CommandLine::new(&format!("xen.efi -cfg={name}"));
+    let starter = Type1Entry {
+        title: Some(line(format!("{} (with Xen Hypervisor)", entry.title))),
+        version: entry.version.clone(),
+        machine_id: machine_id.cloned(),
+        sort_key: entry.sort_key.clone(),
+        starts: Starts::Efi {
+            program: hypervisor.file.path.clone(),
+            options: options.unwrap_or_else(|error| unreachable!("words without a line: {error}")),
+        },
+        architecture: None,
+    };
     Ok(XenFiles {
         config_path: TreePath::new(place)
             .unwrap_or_else(|error| unreachable!("a name beside another: {error}")),
         config,
-        entry: text,
+        entry: starter.render(),
     })
 }
 
@@ -107,8 +114,8 @@ mod tests {
 
     use tree_manifest::GenerationId;
 
+    use crate::Arch;
     use crate::entry::{BootFile, EntryId};
-    use crate::{Arch, CommandLine, Line};
 
     fn file(path: &str) -> BootFile {
         BootFile {

@@ -158,11 +158,11 @@ pub(crate) struct Flags {
     /// How entries are stored [default: type1]
     #[arg(long, value_name = "NAME", help_heading = "Boot loader")]
     layout: Option<Layout>,
-    /// A stub for the images of --layout uki, one an architecture [default: that of
-    /// each system, of the default system, of the host]
+    /// A stub for images, one an architecture [default: that of each system, of the
+    /// default system, of the host]
     #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
     stub: Vec<PathBuf>,
-    /// Addons, credentials and extensions to lie beside each image of --layout uki
+    /// Addons, credentials and extensions to lie beside each image
     #[arg(long, value_name = "DIR", help_heading = "Boot loader")]
     uki_extra: Option<PathBuf>,
     /// A systemd-boot binary, one an architecture [default: that of the default
@@ -352,6 +352,8 @@ enum Layout {
     Type1,
     /// Unified Kernel Images
     Uki,
+    /// Texts that name Unified Kernel Images
+    Type1Uki,
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use bootloaders::{Arch, BootLoader};
 use tree_manifest::{ByteSize, GenerationId, Role, TreePath};
 
 use crate::document::Refusal;
@@ -11,9 +10,11 @@ use crate::live::install::describe_room;
 use crate::live::space::Use;
 
 mod hint;
+mod loader;
 mod signing;
 mod wording;
 
+pub use loader::LoaderError;
 pub use signing::SigningError;
 pub(crate) use wording::is_absent;
 use wording::{absence, found_nowhere, searched_places, way_out};
@@ -181,56 +182,9 @@ pub enum Error {
         /// What would do.
         hint: &'static str,
     },
-    /// A boot loader binary could not be read.
-    #[error("boot loader `{}` {}", path.display(), absence(source))]
-    LoaderRead {
-        /// The binary.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A file that is not the boot loader it was given as.
-    #[error("`{}` is not a {what} binary: {reason}", path.display())]
-    NotALoader {
-        /// What it was to be.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What it is instead.
-        reason: String,
-    },
-    /// Two boot loader binaries for one architecture.
-    #[error("`{}` and `{}` are both {name} for {arch}", first.display(), second.display())]
-    TwoLoaders {
-        /// Which boot loader.
-        name: BootLoader,
-        /// The architecture.
-        arch: Arch,
-        /// One binary.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
-    /// GRUB's binary could not be made.
-    #[error("`{}` made no GRUB for {arch}: {reason}", program.display())]
-    GrubImage {
-        /// What makes it.
-        program: PathBuf,
-        /// The architecture.
-        arch: Arch,
-        /// Why.
-        reason: String,
-    },
-    /// No boot loader for an architecture.
-    #[error("there is no {name} for {arch}{}", searched_places(searched))]
-    NoLoader {
-        /// Which.
-        name: BootLoader,
-        /// The architecture.
-        arch: Arch,
-        /// Where it was searched; empty when binaries were given.
-        searched: Vec<PathBuf>,
-    },
+    /// There is no boot loader, or not the right one.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
     /// A Unified Kernel Image or an addon that cannot be.
     #[error("there can be no such image: {0}")]
     Uki(bootloaders::Error),

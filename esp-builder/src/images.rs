@@ -5,19 +5,25 @@
 //! others is an image of its own, which more may share. What an image cannot hold stays a
 //! Type #1 entry: a hypervisor, and initial RAM disks that somebody else puts on the
 //! partition.
+//!
+//! Boot loaders list an image by itself, or Type #1 entries name it and its profiles.
 
 use std::path::PathBuf;
 
+use bootloaders::bls::Starts;
 use bootloaders::loader_version::{Feature, LoaderVersion};
 use bootloaders::uki::{FirstProfile, Profile, os_release};
-use bootloaders::{Arch, BootEntry, BootFile, EntryFileName, EntryNaming, Line, systemd_boot};
+use bootloaders::{
+    Arch, BootEntry, BootFile, BootLoader, EntryFileName, EntryNaming, Line, systemd_boot,
+};
+use tree_manifest::{Sha256, TreePath};
 
 use crate::assembled::Assembled;
-use crate::error::Error;
+use crate::error::{Error, LoaderError};
 use crate::generation::{describe_entry, whole};
 use crate::loader::LoaderBinary;
 use crate::settings::{Layout, Settings};
-use crate::source::Sources;
+use crate::source::{DIRECTORY, Sources};
 use crate::uki::{self, Parts, ProfileInput, SectionInput, UkiInput};
 
 mod companions;
@@ -42,13 +48,51 @@ pub struct Images {
 /// An image.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Its file name, without a boot counter.
-    pub name: EntryFileName,
-    /// The entries that it stands for, by their places in the menu, and what each is
-    /// called: the image's own, then its profiles.
-    pub entries: Vec<(usize, Line)>,
+    /// Where it lies.
+    pub home: Home,
+    /// The entries that it stands for, by their places in the menu: the image's own, then
+    /// its profiles.
+    pub entries: Vec<usize>,
     /// Where its bytes come from.
     pub content: Assembled,
+}
+
+/// Where an image lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    /// Where boot loaders list it by themselves.
+    Listed {
+        /// Its file name, without a boot counter.
+        name: EntryFileName,
+        /// What each of its entries is called.
+        called: Vec<Line>,
+    },
+    /// Where only Type #1 entries name it: at a place after its content, so that no entry
+    /// ever finds the image of another.
+    Named(TreePath),
+}
+
+impl Image {
+    /// What boot loaders call an entry that the image itself is.
+    #[must_use]
+    pub fn called(&self, entry: usize) -> Option<&Line> {
+        let Home::Listed { called, .. } = &self.home else {
+            return None;
+        };
+        let place = self.entries.iter().position(|index| *index == entry)?;
+        called.get(place)
+    }
+
+    /// What a Type #1 entry starts that names the image: one of its profiles.
+    pub(crate) fn starts(&self, path: &TreePath, entry: usize) -> Starts {
+        let profile = self.entries.iter().position(|index| *index == entry);
+        let profile = profile.and_then(|place| u32::try_from(place).ok());
+        Starts::Uki {
+            image: path.clone(),
+            // The first is there when none is asked for.
+            profile: profile.filter(|number| *number > 0),
+        }
+    }
 }
 
 /// What images are made for.
@@ -68,10 +112,16 @@ pub struct Menu<'a> {
 /// Finds the images of a menu. Stubs and the heads of kernels are read.
 ///
 /// # Errors
-/// When a stub is missing or is none, or when there can be no such image.
+/// When a stub is missing or is none, when there can be no such image, or when a boot
+/// loader is too old for what names it.
 pub fn find(menu: &Menu<'_>, settings: &Settings, sources: &mut Sources) -> Result<Images, Error> {
-    if settings.layout == Layout::Type1 {
-        return Ok(Images::default());
+    let of_profiles = match settings.layout {
+        Layout::Type1 => return Ok(Images::default()),
+        Layout::Uki => Feature::Profiles,
+        Layout::Type1Uki => Feature::ProfileEntries,
+    };
+    if settings.layout == Layout::Type1Uki {
+        check_loaders(menu.loaders)?;
     }
     let mut parts = Parts::default();
     let stubs = Stubs::find(menu, &settings.images.stubs, sources)?;
@@ -87,7 +137,12 @@ pub fn find(menu: &Menu<'_>, settings: &Settings, sources: &mut Sources) -> Resu
         let shared = of_generation
             .find(|group| group.len() < MOST_ENTRIES && share(&menu.entries[group[0]], entry));
         match shared {
-            Some(group) if has_profiles(&mut parts, stub, menu, entry.arch)? => group.push(index),
+            Some(group)
+                if all_offer(of_profiles, menu, entry.arch)
+                    && starts_profiles(&mut parts, stub)? =>
+            {
+                group.push(index);
+            }
             _ => groups.push(vec![index]),
         }
     }
@@ -97,11 +152,14 @@ pub fn find(menu: &Menu<'_>, settings: &Settings, sources: &mut Sources) -> Resu
             unreachable!("only entries with a stub are in groups");
         };
         let entries: Vec<_> = group.iter().map(|index| &menu.entries[*index]).collect();
-        let made_of = Ingredients::new(&entries, stub, settings.entry_names);
         images.push(Image {
-            content: made_of.assemble(entries[0], &mut parts)?,
-            entries: group.into_iter().zip(made_of.called).collect(),
-            name: made_of.name,
+            content: assemble(&entries, stub, &mut parts)?,
+            home: if settings.layout == Layout::Type1Uki {
+                Home::named(&entries, stub)
+            } else {
+                Home::listed(&entries, stub, settings.entry_names)
+            },
+            entries: group,
         });
     }
     Ok(Images {
@@ -124,84 +182,113 @@ fn share(first: &BootEntry, other: &BootEntry) -> bool {
         && secret(first) == secret(other)
 }
 
-/// Whether the stub can start a profile, and all boot loaders can offer it. Those that do
-/// not say what they are, cannot.
-fn has_profiles(
-    parts: &mut Parts,
-    stub: &BootFile,
-    menu: &Menu<'_>,
-    arch: Arch,
-) -> Result<bool, Error> {
+/// Refuses boot loaders that pass over entries with an image. Those that do not say what
+/// they are, may be such.
+fn check_loaders(loaders: &[LoaderBinary]) -> Result<(), Error> {
+    let mut own = loaders
+        .iter()
+        .filter(|loader| loader.name == BootLoader::SystemdBoot);
+    let Some(old) = own.find(|loader| !knows(loader, Feature::UkiEntries)) else {
+        return Ok(());
+    };
+    Err(Error::Loader(LoaderError::OldLoader {
+        path: old.file.clone(),
+        info: old.info.clone(),
+    }))
+}
+
+fn knows(loader: &LoaderBinary, feature: Feature) -> bool {
+    let version = loader.info.as_deref().and_then(LoaderVersion::from_info);
+    version.is_some_and(|version| version.has(feature))
+}
+
+/// Whether all boot loaders can offer something. Those that do not say what they are,
+/// cannot.
+fn all_offer(feature: Feature, menu: &Menu<'_>, arch: Arch) -> bool {
+    let own = menu.loaders.iter().filter(|loader| loader.arch == arch);
+    let mut own = own.filter(|loader| loader.name == BootLoader::SystemdBoot);
+    own.all(|loader| knows(loader, feature))
+}
+
+/// Whether a stub can start a profile. One that does not say what it is, cannot.
+fn starts_profiles(parts: &mut Parts, stub: &BootFile) -> Result<bool, Error> {
     let (stub, _) = parts.stub(&stub.source)?;
     let version = stub.info().and_then(LoaderVersion::from_stub_info);
-    let knows = |version: LoaderVersion| version.has(Feature::Profiles);
-    let mut loaders = menu.loaders.iter().filter(|loader| loader.arch == arch);
-    Ok(version.is_some_and(knows)
-        && loaders.all(|loader| {
-            let version = loader.info.as_deref().and_then(LoaderVersion::from_info);
-            version.is_some_and(knows)
-        }))
+    Ok(version.is_some_and(|version| version.has(Feature::Profiles)))
 }
 
-/// An image as far as no file needs to be read for it.
-struct Ingredients {
-    name: EntryFileName,
-    called: Vec<Line>,
-    input: UkiInput,
-}
-
-impl Ingredients {
-    fn new(entries: &[&BootEntry], stub: &BootFile, naming: EntryNaming) -> Self {
-        let first = entries[0];
-        let shown = os_release::render(first, &first.title);
-        let name = systemd_boot::name_entry(naming, &first.id, &text(entries, stub)).of_image();
-        let mut called = vec![name.id()];
-        let mut profiles = Vec::new();
-        for entry in &entries[1..] {
-            let name = specialisation(entry).unwrap_or_default();
-            let profile = Profile::of_specialisation(name);
-            let own = os_release::render(entry, &base_title(entry));
-            called.push(systemd_boot::profile_id(&called[0], &profile));
-            profiles.push(ProfileInput {
-                profile,
-                cmdline: entry.cmdline.clone(),
-                os_release: (own != shown).then_some(SectionInput::Text(own)),
-            });
-        }
-        let source = |file: &BootFile| file.source.clone();
-        let input = UkiInput {
-            kernel: Some(source(&first.kernel)),
-            initrds: first.initrds.iter().map(source).collect(),
-            secret: first.secrets.as_ref().map(|it| it.content.clone()),
-            cmdline: first.cmdline.clone(),
-            os_release: Some(SectionInput::Text(shown)),
-            dtb: first.devicetree.as_ref().map(source),
-            profile: FirstProfile::Nameless,
-            profiles,
-            stub: Some(stub.source.clone()),
-            ..UkiInput::default()
-        };
-        Self {
+impl Home {
+    /// That of an image which is the entry of a menu.
+    fn listed(entries: &[&BootEntry], stub: &BootFile, naming: EntryNaming) -> Self {
+        let text = text(entries, stub);
+        let name = systemd_boot::name_entry(naming, &entries[0].id, &text).of_image();
+        let own = name.id();
+        let of_profile = |entry: &&BootEntry| systemd_boot::profile_id(&own, &profile(entry));
+        let profiles: Vec<_> = entries[1..].iter().map(of_profile).collect();
+        Self::Listed {
+            called: std::iter::once(own).chain(profiles).collect(),
             name,
-            called,
-            input,
         }
     }
 
-    fn assemble(&self, entry: &BootEntry, parts: &mut Parts) -> Result<Assembled, Error> {
-        let made = uki::assemble(&self.input, parts);
-        let made = made.map_err(|error| match error {
-            Error::Uki(refusal) => Error::Unfit {
-                whose: describe_entry(entry),
-                what: "kernel",
-                path: entry.kernel.source.clone(),
-                reason: format!("cannot be in an image: {refusal}"),
-            },
-            other => other,
-        });
-        // A release that is not known is one section less, which nothing needs to boot.
-        Ok(made?.0)
+    /// That of an image which entries name.
+    fn named(entries: &[&BootEntry], stub: &BootFile) -> Self {
+        let digest = Sha256::of(text(entries, stub).as_bytes()).to_string();
+        let path = TreePath::new(format!("{DIRECTORY}/{}-uki.efi", &digest[..32]));
+        Self::Named(path.unwrap_or_else(|error| unreachable!("a path of digits: {error}")))
     }
+}
+
+/// The image of entries that share one.
+fn assemble(
+    entries: &[&BootEntry],
+    stub: &BootFile,
+    parts: &mut Parts,
+) -> Result<Assembled, Error> {
+    let first = entries[0];
+    let made = uki::assemble(&input(entries, stub), parts).map_err(|error| match error {
+        Error::Uki(refusal) => Error::Unfit {
+            whose: describe_entry(first),
+            what: "kernel",
+            path: first.kernel.source.clone(),
+            reason: format!("cannot be in an image: {refusal}"),
+        },
+        other => other,
+    });
+    // A release that is not known is one section less, which nothing needs to boot.
+    Ok(made?.0)
+}
+
+/// What an image is made of, as far as no file needs to be read for it.
+fn input(entries: &[&BootEntry], stub: &BootFile) -> UkiInput {
+    let first = entries[0];
+    let shown = os_release::render(first, &first.title);
+    let of_profile = |entry: &&BootEntry| {
+        let own = os_release::render(entry, &base_title(entry));
+        ProfileInput {
+            profile: profile(entry),
+            cmdline: entry.cmdline.clone(),
+            os_release: (own != shown).then_some(SectionInput::Text(own)),
+        }
+    };
+    let profiles = entries[1..].iter().map(of_profile).collect();
+    let source = |file: &BootFile| file.source.clone();
+    UkiInput {
+        kernel: Some(source(&first.kernel)),
+        initrds: first.initrds.iter().map(source).collect(),
+        secret: first.secrets.as_ref().map(|it| it.content.clone()),
+        cmdline: first.cmdline.clone(),
+        os_release: Some(SectionInput::Text(shown.clone())),
+        dtb: first.devicetree.as_ref().map(source),
+        profile: FirstProfile::Nameless,
+        profiles,
+        stub: Some(stub.source.clone()),
+        ..UkiInput::default()
+    }
+}
+
+fn profile(entry: &BootEntry) -> Profile {
+    Profile::of_specialisation(specialisation(entry).unwrap_or_default())
 }
 
 /// What tells images apart that are named after their content: their entries as texts, in

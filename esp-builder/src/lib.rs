@@ -37,7 +37,7 @@ mod testkit;
 pub mod uki;
 mod warning;
 
-pub use error::{Error, SigningError};
+pub use error::{Error, LoaderError, SigningError};
 pub use settings::Settings;
 pub use warning::Warning;
 
@@ -170,12 +170,9 @@ impl Planned {
     /// perhaps with a profile.
     #[must_use]
     pub fn name_of(&self, entry: usize) -> Line {
-        let mut held = self.images.images.iter().flat_map(|image| &image.entries);
-        let held = held.find(|(index, _)| *index == entry);
-        held.map_or_else(
-            || systemd_boot::entry_file_name(&self.entries[entry].id),
-            |(_, name)| name.clone(),
-        )
+        let mut images = self.images.images.iter();
+        let called = images.find_map(|image| image.called(entry)).cloned();
+        called.unwrap_or_else(|| systemd_boot::entry_file_name(&self.entries[entry].id))
     }
 }
 

@@ -8,7 +8,7 @@ use bootloaders::pe::PeImage;
 use bootloaders::{Arch, BootLoader, systemd_boot};
 use tree_manifest::{SignatureState, TreePath};
 
-use crate::error::Error;
+use crate::error::{Error, LoaderError};
 use crate::plan::Recipe;
 use crate::settings::{LoaderInput, Settings};
 use crate::source::{Sources, read_at_most};
@@ -81,12 +81,12 @@ fn find_systemd_boot(
         let binary = inspect(path)?;
         let (arch, second) = (binary.arch, binary.file.clone());
         if let Some(first) = found.insert(arch, binary) {
-            return Err(Error::TwoLoaders {
+            return Err(Error::Loader(LoaderError::TwoLoaders {
                 name: BootLoader::SystemdBoot,
                 arch,
                 first: first.file,
                 second,
-            });
+            }));
         }
     }
     for &arch in arches {
@@ -101,11 +101,11 @@ fn find_systemd_boot(
         }
         let Some(file) = places.iter().find_map(|place| place.file.as_ref()) else {
             let searched = places.into_iter().map(|place| place.path).collect();
-            return Err(Error::NoLoader {
+            return Err(Error::Loader(LoaderError::NoLoader {
                 name: BootLoader::SystemdBoot,
                 arch,
                 searched,
-            });
+            }));
         };
         found.insert(arch, inspect(file)?);
     }
@@ -184,14 +184,18 @@ struct Program {
 
 /// Reads an EFI application.
 fn read(what: &'static str, path: &Path) -> Result<Program, Error> {
-    let bytes = read_at_most(path, LONGEST + 1).map_err(|source| Error::LoaderRead {
-        path: path.into(),
-        source,
+    let bytes = read_at_most(path, LONGEST + 1).map_err(|source| {
+        Error::Loader(LoaderError::LoaderRead {
+            path: path.into(),
+            source,
+        })
     })?;
-    let refuse = |reason: String| Error::NotALoader {
-        what,
-        path: path.into(),
-        reason,
+    let refuse = |reason: String| {
+        Error::Loader(LoaderError::NotALoader {
+            what,
+            path: path.into(),
+            reason,
+        })
     };
     if bytes.len() as u64 > LONGEST {
         return Err(refuse("it is longer than 16 MiB".to_owned()));
@@ -227,10 +231,12 @@ pub fn inspect(path: &Path) -> Result<LoaderBinary, Error> {
         arch,
         info,
     } = read(what, path)?;
-    let refuse = |reason: String| Error::NotALoader {
-        what,
-        path: path.into(),
-        reason,
+    let refuse = |reason: String| {
+        Error::Loader(LoaderError::NotALoader {
+            what,
+            path: path.into(),
+            reason,
+        })
     };
     if let Some(info) = &info
         && !info.starts_with("systemd-boot ")

@@ -14,9 +14,9 @@ use tree_manifest::{Kind, Provenance, Role, SignatureState, TreePath};
 
 use crate::assembled::Assembled;
 use crate::error::Error;
-use crate::extras::{Extra, Home};
+use crate::extras::{self, Extra};
 use crate::generation::describe_entry;
-use crate::images::Images;
+use crate::images::{Home, Images};
 use crate::live::known;
 use crate::loader::LoaderBinary;
 use crate::settings::Settings;
@@ -149,11 +149,6 @@ pub fn random_seed_path() -> TreePath {
         .unwrap_or_else(|error| unreachable!("a constant path: {error}"))
 }
 
-fn type1_text(entry: &BootEntry, settings: &Settings, with_architecture: bool) -> String {
-    let machine_id = settings.machine_id.as_ref();
-    systemd_boot::type1(entry, machine_id, with_architecture).render()
-}
-
 /// The menu's settings with what starts by itself.
 ///
 /// With boot counting, a default that is known to be bad must not start: every
@@ -193,19 +188,22 @@ impl TreePlan {
         self.add_text(boot, systemd_boot::entries_srel_path(), srel)?;
         let arches: BTreeSet<_> = input.entries.iter().map(|entry| entry.arch).collect();
         let mut default = None;
-        let mut in_images = BTreeSet::new();
+        let mut images = BTreeMap::new();
         for image in &input.images.images {
             self.add_image(boot, image, input)?;
-            in_images.extend(image.entries.iter().map(|(index, _)| *index));
-            let of_default = image
-                .entries
-                .iter()
-                .find(|(index, _)| *index == input.default);
-            default = of_default.map(|(_, called)| called.clone()).or(default);
+            images.extend(image.entries.iter().map(|index| (*index, image)));
+            default = image.called(input.default).cloned().or(default);
         }
-        let entries = input.entries.iter().enumerate();
-        for (index, entry) in entries.filter(|(index, _)| !in_images.contains(index)) {
-            let text = type1_text(entry, input.settings, arches.len() > 1);
+        for (index, entry) in input.entries.iter().enumerate() {
+            let machine_id = input.settings.machine_id.as_ref();
+            let mut text = systemd_boot::type1(entry, machine_id, arches.len() > 1);
+            match images.get(&index).map(|image| (&image.home, image)) {
+                None => self.add_content(boot, entry)?,
+                Some((Home::Named(path), image)) => text.starts = image.starts(path, index),
+                // It is an entry itself.
+                Some((Home::Listed { .. }, _)) => continue,
+            }
+            let text = text.render();
             let name = systemd_boot::name_entry(input.settings.entry_names, &entry.id, &text);
             if index == input.default {
                 default = Some(name.id());
@@ -266,7 +264,6 @@ impl TreePlan {
         name: &EntryFileName,
         text: String,
     ) -> Result<(), Error> {
-        self.add_content(role, entry)?;
         let file = PlannedFile {
             recipe: Recipe::Text(text),
             provenance: Provenance {
@@ -320,8 +317,8 @@ impl TreePlan {
 
     fn add_extra(&mut self, boot: &Role, extra: &Extra) -> Result<(), Error> {
         let role = match extra.home {
-            Home::Boot => boot.clone(),
-            Home::Esp => Role::esp(),
+            extras::Home::Boot => boot.clone(),
+            extras::Home::Esp => Role::esp(),
         };
         let path = self.spelled(&role, &extra.path);
         self.add(&role, path, extra.file.clone(), &extra.origin)

@@ -98,6 +98,9 @@ pub enum Layout {
     Type1,
     /// As Unified Kernel Images, Type #2.
     Uki,
+    /// As texts that name Unified Kernel Images, which boot loaders do not list by
+    /// themselves.
+    Type1Uki,
 }
 
 /// What Unified Kernel Images are made with, besides what generations name.

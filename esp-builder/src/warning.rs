@@ -104,7 +104,7 @@ impl Warning {
     /// added to them.
     pub(crate) fn of_command_lines(entries: &[BootEntry], images: &Images) -> Vec<Self> {
         let held = images.images.iter().flat_map(|image| &image.entries);
-        let held: BTreeSet<usize> = held.map(|(index, _)| *index).collect();
+        let held: BTreeSet<&usize> = held.collect();
         let of_entry = |(index, entry): (usize, &BootEntry)| {
             let length = if held.contains(&index) {
                 entry.cmdline.as_str().len()

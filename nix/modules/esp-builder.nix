@@ -79,11 +79,14 @@ in
       type = types.enum [
         "type1"
         "uki"
+        "type1-uki"
       ];
       default = "type1";
       description = ''
         How entries are stored: as files of the Boot Loader Specification, Type #1, or as a
-        Unified Kernel Image for each generation, with specialisations as its profiles.
+        Unified Kernel Image for each generation, with specialisations as its profiles. With
+        `type1-uki`, files of the Boot Loader Specification name these images and profiles,
+        which systemd-boot 259 starts.
       '';
     };
 
@@ -318,7 +321,7 @@ in
           uki = { };
           none = { };
         })
-        (lib.mkIf (cfg.layout == "uki" || cfg.bootloader == "uki") {
+        (lib.mkIf (cfg.layout != "type1" || cfg.bootloader == "uki") {
           stub = lib.mkDefault [ "${efiFiles}/linux${efiArch}.efi.stub" ];
         })
         (lib.mkIf (cfg.configurationLimit != null) { limit = cfg.configurationLimit; })
@@ -362,12 +365,12 @@ in
         }
         {
           assertion =
-            (cfg.bootCounting.enable || cfg.layout == "uki")
+            (cfg.bootCounting.enable || cfg.layout != "type1")
             -> lib.elem cfg.bootloader [
               "systemd-boot"
               "none"
             ];
-          message = "boot.loader.espBuilder.bootCounting and layout `uki` need entries that are files of their own, which ${cfg.bootloader} does not read.";
+          message = "boot.loader.espBuilder.bootCounting and layouts other than `type1` need entries that are files of their own, which ${cfg.bootloader} does not read.";
         }
         {
           assertion = cfg.xbootldrMountPoint != null -> cfg.bootloader != "refind" && cfg.bootloader != "uki";

@@ -40,6 +40,12 @@ fn of_images() -> [String; 4] {
     ["--layout".into(), "uki".into(), "--stub".into(), stub]
 }
 
+/// The arguments that make images which entries name.
+fn named_images() -> [String; 4] {
+    let [layout, _, stub, file] = of_images();
+    [layout, "type1-uki".into(), stub, file]
+}
+
 /// What bootctl lists of an ESP.
 fn listed(kit: &Kit, esp: &str) -> Vec<Value> {
     let bootctl = Peer::sid("bootctl")
@@ -91,6 +97,37 @@ fn bootctl_shows_images_as_it_shows_entries() {
     for entry in images {
         assert_eq!(entry["uname"], lab::kernel_release().as_str());
     }
+}
+
+/// bootctl 262 shows no options of an image that an entry names.
+#[test]
+fn bootctl_lists_entries_that_name_images() {
+    let kit = two_systems();
+    let named = named_images();
+    let arguments: Vec<&str> = named.iter().map(String::as_str).collect();
+    build(&kit, &["--default", "1:other"], "texts");
+    let arguments = [&arguments, &["--default", "1:other"][..]].concat();
+    build(&kit, &arguments, "named");
+    let shown = |entries: &[Value]| -> BTreeSet<String> {
+        let keys = ["id", "title", "version", "sortKey", "isDefault"];
+        let of_entry = |entry: &Value| keys.map(|key| entry[key].to_string()).join(" ");
+        entries.iter().map(of_entry).collect()
+    };
+    let entries = listed(&kit, "named/esp");
+    assert_eq!(shown(&entries), shown(&listed(&kit, "texts/esp")));
+    let other = entries.iter().find(|entry| entry["isDefault"] == true);
+    let other = other.unwrap();
+    assert_eq!(other["type"], "type1");
+    let uki = other["uki"].as_str().unwrap();
+    assert!(uki.contains("/EFI/nixos/"), "{other}");
+    assert!(
+        kit.path("named/esp")
+            .join(uki.trim_start_matches('/'))
+            .exists(),
+        "{other}"
+    );
+    let images = kit.path("named/esp/EFI/nixos").read_dir().unwrap();
+    assert_eq!(images.count(), 2);
 }
 
 #[test]
@@ -246,6 +283,29 @@ fn an_image_by_reference_shares_the_blocks_of_its_kernel_and_initrd() {
         let shared = shared_bytes(&file);
         assert!(shared >= expected, "{shared} of {expected} in {file:?}");
     }
+}
+
+/// The counter is in the name of the entry, and the profile in its text.
+#[test]
+fn an_entry_boots_a_profile_of_the_image_that_it_names_and_counts_its_tries() {
+    let kit = two_systems();
+    let named = named_images();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let chosen = ["--default", "1:other", "--tries", "3"];
+    let arguments = [&DOCUMENTS[..], &named, &chosen].concat();
+    compose_system(&kit, &arguments, "");
+    let options = BootOptions {
+        write: true,
+        ..BootOptions::default()
+    };
+    let report = boot(&kit.image(), &options);
+    let selected = "nixos-generation-1-specialisation-other.conf";
+    assert_eq!(report.efi("LoaderEntrySelected"), Some(selected));
+    assert!(report.cmdline().ends_with(" other=yes"), "{report:?}");
+    assert!(report.efi("StubInfo").is_some(), "{report:?}");
+    let entries = kit.compose().args(["ls", "image.raw", "/loader/entries"]);
+    let tried = "nixos-generation-1-specialisation-other+2-1.conf";
+    assert!(entries.ok().contains(tried));
 }
 
 /// Neither is the newest, which would start without being chosen.

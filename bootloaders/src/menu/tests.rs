@@ -100,6 +100,10 @@ fn an_entry_of_any_kind_becomes_a_line() {
     let uki = item("uki /EFI/Linux/a.efi\n").unwrap();
     assert_eq!(uki.title.as_str(), "x");
     assert_eq!(uki.load_options(), "");
+    let profile = item("uki /EFI/Linux/a.efi\nprofile 2\n").unwrap();
+    assert_eq!(profile.load_options(), "@2");
+    let entry = bls::Type1Entry::parse("uki /EFI/Linux/a.efi\nprofile 2\n").unwrap();
+    assert_eq!(Item::of_entry("x", None, &entry), profile);
     let kernel = item("title A\nversion 2\nlinux /k\ninitrd /i\noptions a\noptions b\n").unwrap();
     assert_eq!(kernel.title.as_str(), "A (2)");
     assert_eq!(kernel.load_options(), "initrd=\\i a b");

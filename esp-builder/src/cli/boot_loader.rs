@@ -97,6 +97,10 @@ impl Flags {
             ("--tries", self.tries.is_some()),
             ("--entry-names content", by_content),
             ("--layout uki", matches!(self.layout, Some(Layout::Uki))),
+            (
+                "--layout type1-uki",
+                matches!(self.layout, Some(Layout::Type1Uki)),
+            ),
             ("--xbootldr", self.xbootldr),
         ];
         let given = |wanted: &[&str]| {
@@ -104,10 +108,15 @@ impl Flags {
             given.find(|(flag, _)| wanted.contains(flag))
         };
         let refusal = if name.has_menu_file() {
-            given(&["--tries", "--entry-names content", "--layout uki"])
-                .map(|(flag, _)| format!("{flag} needs files of entries; {name} has one menu"))
+            given(&[
+                "--tries",
+                "--entry-names content",
+                "--layout uki",
+                "--layout type1-uki",
+            ])
+            .map(|(flag, _)| format!("{flag} needs files of entries; {name} has one menu"))
         } else if name.is_direct() {
-            given(&["--tries", "--xbootldr"])
+            given(&["--tries", "--layout type1-uki", "--xbootldr"])
                 .map(|(flag, _)| format!("{flag} needs a boot loader, and firmware starts {name}"))
         } else {
             None

@@ -73,6 +73,7 @@ impl Flags {
         settings.layout = match self.layout {
             _ if settings.boot_loader.name == BootLoader::Uki => settings::Layout::Uki,
             Some(Layout::Uki) => settings::Layout::Uki,
+            Some(Layout::Type1Uki) => settings::Layout::Type1Uki,
             Some(Layout::Type1) | None => settings::Layout::Type1,
         };
         settings.store_dir = self.store_dir.unwrap_or_else(|| STORE_DIR.into());
@@ -113,11 +114,13 @@ impl Flags {
     }
 
     fn images(&self) -> Result<ImageInput, Failure> {
-        let has_images = matches!(self.layout, Some(Layout::Uki));
+        let has_images = matches!(self.layout, Some(Layout::Uki | Layout::Type1Uki));
         let is_direct = matches!(self.bootloader, Some(super::BootLoader::Uki));
         let lacks_stub = !self.stub.is_empty() && !has_images && !is_direct;
         if lacks_stub || self.uki_extra.is_some() && !has_images {
-            return Err(usage("--stub and --uki-extra need --layout uki"));
+            return Err(usage(
+                "--stub and --uki-extra need --layout uki or type1-uki",
+            ));
         }
         Ok(ImageInput {
             stubs: self.stub.clone(),

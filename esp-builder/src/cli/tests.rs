@@ -41,7 +41,7 @@ fn flags_that_do_not_go_together_are_usage_errors() {
         ("--kernel k --default 1 out", "--kernel has none"),
         (
             "--bootspec b --layout type2 out",
-            "[possible values: type1, uki]",
+            "[possible values: type1, uki, type1-uki]",
         ),
         ("--bootspec b --stub s out", "need --layout uki"),
         (
@@ -97,6 +97,11 @@ fn boot_loaders_take_their_own_flags_alone() {
         ),
         ("--bootloader grub --tries 3", "GRUB has one menu"),
         ("--bootloader grub --layout uki", "GRUB has one menu"),
+        (
+            "--bootloader refind --layout type1-uki",
+            "rEFInd has one menu",
+        ),
+        ("--bootloader uki --layout type1-uki", "needs a boot loader"),
         ("--bootloader refind --xbootldr", "on the ESP alone"),
         ("--bootloader grub --boot-volume ABC-1234", "volume ID"),
         ("--bootloader extlinux --shim s", "extlinux brings none"),

@@ -61,30 +61,8 @@ impl Error {
                 "name a new or empty directory; only an earlier result is replaced"
             }
             _ => {
-                let of_loader = self.loader_hint();
-                return of_loader
-                    .or_else(|| self.later_hint())
-                    .or_else(|| self.image_hint());
+                return self.later_hint().or_else(|| self.image_hint());
             }
-        })
-    }
-
-    /// The hints of errors that boot loaders bring with them.
-    fn loader_hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::NotALoader { .. } | Self::LoaderRead { .. } => {
-                "name the boot loader's own binary, such as systemd-boot<arch>.efi; for GRUB one \
-                 that looks for grub.cfg on the ESP, or --grub-mkimage"
-            }
-            Self::GrubImage { .. } => {
-                "install the modules of that platform, such as grub-efi-amd64-bin, or name a \
-                 binary with --loader"
-            }
-            Self::TwoLoaders { .. } => "give one binary an architecture",
-            Self::NoLoader { .. } => {
-                "name the binary: --systemd-boot FILE, or --loader FILE for others"
-            }
-            _ => return None,
         })
     }
 
@@ -119,6 +97,7 @@ impl Error {
                 "keep fewer generations: --limit N, or --fit, which leaves out the oldest"
             }
             Self::Signing(error) => return error.hint(),
+            Self::Loader(error) => return Some(error.hint()),
             _ => return None,
         })
     }

@@ -24,6 +24,14 @@ pub(crate) fn is_absent(source: &io::Error) -> bool {
     )
 }
 
+/// What a boot loader is by its own word.
+pub(super) fn age(info: Option<&str>) -> String {
+    info.map_or_else(
+        || "does not say which version it is".to_owned(),
+        |info| format!("is {info}"),
+    )
+}
+
 pub(super) fn way_out(instead: Option<&[GenerationId]>) -> String {
     let Some(instead) = instead else {
         return String::new();

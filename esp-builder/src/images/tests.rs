@@ -85,6 +85,55 @@ fn a_generation_is_an_image_and_its_specialisations_are_profiles() {
 }
 
 #[test]
+fn entries_name_images_and_their_profiles() {
+    let kit = Kit::new();
+    let settings = Settings {
+        layout: Layout::Type1Uki,
+        default: Some("1:Gnome".parse().unwrap()),
+        tries: std::num::NonZeroU16::new(3),
+        ..kit.settings(&[with_specialisations()])
+    };
+    let planned = plan(&settings).unwrap();
+    insta::assert_snapshot!(dump(&planned.plan));
+    for path in planned.plan.trees[&Role::esp()].keys() {
+        let is_image = path.name().ends_with("-uki.efi");
+        let is_boot_file =
+            bootloaders::ownership::ours(path) == Some(bootloaders::ownership::Ours::BootFile);
+        assert_eq!(is_image, is_boot_file, "{path}");
+    }
+    assert_eq!(planned.name_of(0).as_str(), "nixos-generation-1.conf");
+}
+
+#[test]
+fn a_boot_loader_that_passes_over_entries_with_images_is_refused() {
+    let kit = Kit::new();
+    let loaders = ["257.9", "258.1", "259"].map(|version| {
+        let info = format!("#### LoaderInfo: systemd-boot {version} ####");
+        kit.write(&format!("{version}.efi"), pe(X64, &info))
+    });
+    let silent = kit.write("silent.efi", pe(X64, "another text"));
+    let settings = |loader: &std::path::Path| Settings {
+        layout: Layout::Type1Uki,
+        systemd_boot: vec![loader.to_owned()],
+        ..kit.settings(&[with_specialisations()])
+    };
+    let [old, without_profiles, with_profiles] = loaders;
+    let errors = [old, silent].map(|loader| {
+        let error = plan(&settings(&loader)).unwrap_err();
+        describe_error(&kit, &error)
+    });
+    insta::assert_snapshot!(errors.join(""), @r"
+    error: boot loader `ROOT/257.9.efi` is systemd-boot 257.9 and passes over entries with `uki`
+    hint: systemd-boot 258 starts them: name one with --systemd-boot FILE, or take --layout uki
+    error: boot loader `ROOT/silent.efi` does not say which version it is and passes over entries with `uki`
+    hint: systemd-boot 258 starts them: name one with --systemd-boot FILE, or take --layout uki
+    ");
+    let count = |loader| plan(&settings(loader)).unwrap().images.images.len();
+    assert_eq!(count(&without_profiles), 5);
+    assert_eq!(count(&with_profiles), 2);
+}
+
+#[test]
 fn where_profiles_are_not_known_each_specialisation_is_an_image() {
     let kit = Kit::new();
     let loader = pe(X64, "#### LoaderInfo: systemd-boot 256.4 ####");

@@ -204,7 +204,7 @@ pub fn entry_and_content(
         .collect();
     let place = (role.clone(), found.path.clone());
     let image = EntryFileName::parse(found.path.name()).filter(EntryFileName::is_image);
-    let companions = image.map(|name| systemd_boot::companion_directory(&name));
+    let companions = image.map(|_| systemd_boot::companion_directory(&found.path));
     let companions = companions.map(|directory| format!("{}/", fat::fold(directory.as_str())));
     let whose = |file: &tree_manifest::File| file.provenance.clone().map(|why| why.generations);
     let generations = recorded(state, &place).and_then(whose).unwrap_or_default();

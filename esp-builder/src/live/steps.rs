@@ -11,10 +11,12 @@
 //!   that refers to what lies beside it;
 //! - another boot loader than before comes after all that it reads, and what the old one
 //!   reads goes after that;
-//! - what is removed is removed entry first, content last.
+//! - what is removed is removed entry first, content last; where content goes before new
+//!   content comes, so do the entries that name it, also those that only change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bootloaders::bls::Outline;
 use bootloaders::systemd_boot::is_entry_path;
 use tree_manifest::{Kind, Role, TreePath, fat};
 
@@ -110,6 +112,7 @@ pub fn steps(
     run.note(state, &state.present, &state.intent, &mut steps);
     if order == Order::CollectFirst {
         run.write_interim(&mut steps);
+        run.withdraw(&mut steps);
         run.collect(Action::Remove, &mut steps);
     }
     // Each wave is on the disk before the next begins.
@@ -136,11 +139,12 @@ enum Wave {
 }
 
 impl Wave {
-    fn of(kind: Kind) -> Self {
+    fn of(kind: Kind, path: &TreePath) -> Self {
         match kind {
             Kind::Loader => Self::Loader,
-            // Boot loaders list an image as soon as it is there.
-            Kind::Entry | Kind::Uki => Self::Entries,
+            Kind::Entry => Self::Entries,
+            // Boot loaders list an image as soon as it is there, where they look for some.
+            Kind::Uki if is_entry_path(path) => Self::Entries,
             Kind::Menu => Self::Menu,
             Kind::LoaderConfig => Self::Settings,
             _ => Self::Content,
@@ -220,7 +224,8 @@ impl Run<'_> {
     fn write(&self, wave: Wave, steps: &mut Vec<Step>) {
         let is_of_wave = |change: &&Change| {
             let is_written = matches!(change.action, Action::Add | Action::Replace);
-            is_written && change.kind.is_some_and(|kind| Wave::of(kind) == wave)
+            let (_, path) = &change.place;
+            is_written && change.kind.is_some_and(|kind| Wave::of(kind, path) == wave)
         };
         let places: Vec<&Place> = self
             .changes
@@ -282,6 +287,36 @@ impl Run<'_> {
         let places = planned.places.iter();
         let places: Vec<&Place> = places.filter(|place| replaced.contains(place)).collect();
         self.write_all(&places, &|_| Recipe::Text(text.clone()), steps);
+    }
+
+    /// Removes entries that will say something else, and that name what is about to go: they
+    /// come back with their new text.
+    fn withdraw(&self, steps: &mut Vec<Step>) {
+        let of_action = |action| self.changes.iter().filter(move |it| it.action == action);
+        let removed: BTreeSet<(&Role, String)> = of_action(Action::Remove)
+            .map(|change| (&change.place.0, fat::fold(change.place.1.as_str())))
+            .collect();
+        let is_outdated = |place: &&Place| {
+            let (role, path) = place;
+            let found = self
+                .inventories
+                .get(role)
+                .and_then(|there| there.file(path));
+            let text = found
+                .filter(|_| is_entry_path(path))
+                .and_then(|it| it.text.as_deref());
+            let named = text.map(Outline::of).unwrap_or_default().files;
+            let mut named = named.iter().map(|path| (role, fat::fold(path.as_str())));
+            named.any(|file| removed.contains(&file))
+        };
+        let replaced = of_action(Action::Replace).map(|change| &change.place);
+        let outdated: Vec<&Place> = replaced.filter(is_outdated).collect();
+        steps.extend(
+            outdated
+                .iter()
+                .map(|place| Step::Remove(self.spelling(place))),
+        );
+        sync(&outdated, steps);
     }
 
     /// Removes what is no longer wanted: entries, the disk, then what only they

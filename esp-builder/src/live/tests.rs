@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use bootloaders::bls::Type1Entry;
+use bootloaders::bls::{Starts, Type1Entry};
 use bootloaders::systemd_boot::{is_entry_path, without_profile};
 use extents::ExtentMap;
 use secure_boot::Amendment;
@@ -189,7 +189,12 @@ fn assert_entries(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, wh
             continue;
         }
         let entry = Type1Entry::parse(std::str::from_utf8(text).unwrap()).unwrap();
-        for needed in entry.initrds.iter().chain([&entry.linux]) {
+        let needed = match entry.starts {
+            Starts::Linux { linux, initrds, .. } => [vec![linux], initrds].concat(),
+            Starts::Uki { image, .. } => vec![image],
+            Starts::Efi { program, .. } => vec![program],
+        };
+        for needed in needed {
             let content = files.get(needed.as_str());
             let content = content.unwrap_or_else(|| panic!("{when}: {path} needs {needed}"));
             let known = &complete[needed.as_str()];

@@ -14,7 +14,7 @@ use tree_manifest::TreePath;
 
 use super::{LoaderBinary, Program, read};
 use crate::assembled::{Assembled, Pieces};
-use crate::error::Error;
+use crate::error::{Error, LoaderError};
 use crate::plan::Recipe;
 use crate::settings::{LoaderInput, ShimInput};
 
@@ -40,12 +40,12 @@ pub(super) fn find(
         let binary = inspect(chosen.name, path)?;
         let (arch, second) = (binary.arch, binary.file.clone());
         if let Some(first) = found.insert(arch, binary) {
-            return Err(Error::TwoLoaders {
+            return Err(Error::Loader(LoaderError::TwoLoaders {
                 name: chosen.name,
                 arch,
                 first: first.file,
                 second,
-            });
+            }));
         }
     }
     for &arch in arches {
@@ -70,11 +70,11 @@ fn search(chosen: &LoaderInput, arch: Arch) -> Result<PathBuf, Error> {
         searched.extend(places.into_iter().flatten());
     }
     let there = searched.iter().find(|path| path.is_file());
-    there.cloned().ok_or(Error::NoLoader {
+    there.cloned().ok_or(Error::Loader(LoaderError::NoLoader {
         name: chosen.name,
         arch,
         searched,
-    })
+    }))
 }
 
 /// Looks at a boot loader's binary.
@@ -93,11 +93,11 @@ fn inspect(name: BootLoader, path: &Path) -> Result<LoaderBinary, Error> {
 /// A program that is no systemd-boot, without what tells GRUB's from others.
 fn binary(name: BootLoader, path: &Path, program: &Program) -> Result<LoaderBinary, Error> {
     if let Some(info) = &program.info {
-        return Err(Error::NotALoader {
+        return Err(Error::Loader(LoaderError::NotALoader {
             what: name.name(),
             path: path.into(),
             reason: format!("it says that it is `{info}`"),
-        });
+        }));
     }
     Ok(LoaderBinary {
         name,
@@ -116,10 +116,12 @@ fn binary(name: BootLoader, path: &Path, program: &Program) -> Result<LoaderBina
 
 /// Where one of GRUB's images looks for its menu.
 fn grub_config(path: &Path, program: &Program) -> Result<TreePath, Error> {
-    let refuse = |reason: String| Error::NotALoader {
-        what: BootLoader::Grub.name(),
-        path: path.into(),
-        reason,
+    let refuse = |reason: String| {
+        Error::Loader(LoaderError::NotALoader {
+            what: BootLoader::Grub.name(),
+            path: path.into(),
+            reason,
+        })
     };
     let mods = section(program)
         .ok_or_else(|| refuse(format!("it has no section `{MODULES}`, as GRUB's have")))?;
@@ -136,10 +138,12 @@ fn section(program: &Program) -> Option<&[u8]> {
 
 /// Has an image made that looks for its menu in a directory of ours.
 fn make_grub(program: &Path, arch: Arch) -> Result<LoaderBinary, Error> {
-    let failed = |reason: String| Error::GrubImage {
-        program: program.into(),
-        arch,
-        reason,
+    let failed = |reason: String| {
+        Error::Loader(LoaderError::GrubImage {
+            program: program.into(),
+            arch,
+            reason,
+        })
     };
     let out = tempfile::NamedTempFile::new().map_err(|error| failed(error.to_string()))?;
     let run = Command::new(program)
@@ -178,14 +182,14 @@ pub(super) fn behind_shim(
     for loader in loaders {
         let mut shim = binary(BootLoader::None, &input.shim, &program)?;
         if shim.arch != loader.arch {
-            return Err(Error::NotALoader {
+            return Err(Error::Loader(LoaderError::NotALoader {
                 what: SHIM,
                 path: input.shim.clone(),
                 reason: format!(
                     "it is for {}, and the boot loader for {}",
                     shim.arch, loader.arch
                 ),
-            });
+            }));
         }
         shim.paths = beside(&loader, "shim");
         // What firmware starts by itself has one name.

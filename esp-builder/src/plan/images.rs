@@ -6,7 +6,7 @@ use tree_manifest::{Kind, Provenance, Role, SignatureState};
 use super::{PlanInput, PlannedFile, Recipe, TreePlan};
 use crate::error::Error;
 use crate::generation::describe_entry;
-use crate::images::Image;
+use crate::images::{Home, Image};
 
 impl TreePlan {
     /// Adds an image and its companions.
@@ -16,12 +16,7 @@ impl TreePlan {
         image: &Image,
         input: &PlanInput<'_>,
     ) -> Result<(), Error> {
-        let entries = || {
-            image
-                .entries
-                .iter()
-                .map(|(index, _)| &input.entries[*index])
-        };
+        let entries = || image.entries.iter().map(|index| &input.entries[*index]);
         let first = entries().next();
         let origin = first.map(describe_entry).unwrap_or_default();
         let generations = || entries().filter_map(|entry| entry.generation().cloned());
@@ -30,8 +25,18 @@ impl TreePlan {
             generations: generations().collect(),
             signature,
         };
+        let place = match &image.home {
+            Home::Named(path) => path.clone(),
+            Home::Listed { name, .. } => {
+                // The kernel of another system has nothing to fall back to.
+                let tries = input.settings.tries;
+                let tries = tries.filter(|_| generations().next().is_some());
+                let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
+                systemd_boot::entry_file_path(&name)
+            }
+        };
         for companion in &input.images.companions {
-            let path = systemd_boot::companion_path(&image.name, &companion.name);
+            let path = systemd_boot::companion_path(&place, &companion.name);
             let path = path.map_err(|error| Error::Unfit {
                 whose: origin.clone(),
                 what: "companion",
@@ -47,14 +52,10 @@ impl TreePlan {
             };
             self.add(role, path, file, &origin)?;
         }
-        // The kernel of another system has nothing to fall back to.
-        let tries = input.settings.tries;
-        let tries = tries.filter(|_| generations().next().is_some());
-        let name = tries.map_or_else(|| image.name.clone(), |tries| image.name.with_tries(tries));
         let file = PlannedFile {
             recipe: Recipe::Assembled(image.content.clone()),
             provenance: provenance(Kind::Uki, Some(SignatureState::Unsigned)),
         };
-        self.add(role, systemd_boot::entry_file_path(&name), file, &origin)
+        self.add(role, place, file, &origin)
     }
 }

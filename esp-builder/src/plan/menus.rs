@@ -1,5 +1,6 @@
 //! Boot loaders that read one file with the whole menu in it.
 
+use bootloaders::bls::Starts;
 use bootloaders::loader_conf::Timeout;
 use bootloaders::menu::{Item, Language, Menu};
 use bootloaders::{BootEntry, BootLoader, EntryNaming, extlinux, limine, refind, systemd_boot};
@@ -66,11 +67,14 @@ impl TreePlan {
                 }));
             }
             let mut kernel = systemd_boot::type1(entry, None, false);
-            if name == BootLoader::Extlinux && kernel.initrds.len() > extlinux::INITRDS {
-                kernel.initrds = vec![self.join_initrds(boot, entry)?];
+            if let Starts::Linux { initrds, .. } = &mut kernel.starts
+                && name == BootLoader::Extlinux
+                && initrds.len() > extlinux::INITRDS
+            {
+                *initrds = vec![self.join_initrds(boot, entry)?];
             }
             let stem = systemd_boot::name_entry(EntryNaming::Generation, &entry.id, "");
-            items.push(Item::of_kernel(stem.stem(), entry.generation(), &kernel));
+            items.push(Item::of_entry(stem.stem(), entry.generation(), &kernel));
         }
         items.extend(input.extras.iter().filter_map(item_of));
         let timeout = settings.menu.timeout.unwrap_or(Timeout::Seconds(5));

@@ -1,4 +1,5 @@
-//! Menus of Unified Kernel Images, and the way from and to those of Type #1 entries.
+//! Menus of Unified Kernel Images, whether boot loaders list these or entries name them, and
+//! the ways between them and to those of Type #1 entries.
 
 use super::*;
 use crate::settings::Layout;
@@ -7,6 +8,15 @@ use crate::settings::Layout;
 /// kernel and initrd, which is its default.
 fn images_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
     plan(&image_settings(kit, numbers)).unwrap().plan
+}
+
+/// As [`images_of`], with entries that name the images.
+fn named_images_of(kit: &Kit, numbers: &[u64]) -> TreePlan {
+    let settings = Settings {
+        layout: Layout::Type1Uki,
+        ..image_settings(kit, numbers)
+    };
+    plan(&settings).unwrap().plan
 }
 
 fn image_settings(kit: &Kit, numbers: &[u64]) -> Settings {
@@ -64,6 +74,60 @@ fn the_way_from_entries_to_images_and_back_survives_too() {
         assert_survives_between(&kit, &texts, &images, order);
         assert_survives_between(&kit, &images, &texts, order);
     }
+}
+
+#[test]
+fn entries_with_images_survive_an_update_and_the_ways_to_others() {
+    let kit = kit();
+    let named = named_images_of(&kit, &[2, 3, 5]);
+    let ways = [
+        (named_images_of(&kit, &[1, 2, 3]), Order::WriteFirst),
+        (plan_of(&kit, &[1, 2]), Order::CollectFirst),
+        (images_of(&kit, &[1, 2]), Order::CollectFirst),
+    ];
+    for (other, order) in ways {
+        assert_survives_between(&kit, &other, &named, order);
+        assert_survives_between(&kit, &named, &other, order);
+    }
+}
+
+#[test]
+fn what_runs_keeps_the_image_that_its_entry_names() {
+    let kit = kit();
+    let root = memory();
+    kit.write("extra/token.cred", "credential");
+    let named = |numbers: &[u64]| {
+        let mut settings = image_settings(&kit, numbers);
+        settings.layout = Layout::Type1Uki;
+        settings.tries = std::num::NonZeroU16::new(3);
+        settings.images.companions = Some(kit.root().join("extra"));
+        plan(&settings).unwrap().plan
+    };
+    install(&named(&[1, 2]), root.path(), &policy(&kit, &[]));
+    let both = menu(root.path());
+    assert_eq!(both.len(), 6);
+    let name = |text: &str| {
+        root.path()
+            .join(format!("loader/entries/nixos-generation-{text}.conf"))
+    };
+    fs::rename(name("1+3-0"), name("1")).unwrap();
+    fs::rename(name("2+3-0"), name("2+2-1")).unwrap();
+    let again = install(&named(&[1, 2]), root.path(), &policy(&kit, &[]));
+    let writes =
+        |step: &&Step| matches!(step, Step::Write { to, .. } if to.1.as_str().contains("uki"));
+    assert_eq!(again.steps.iter().find(writes), None);
+    // The one runs, the other is tried.
+    let booted = policy(&kit, &["nixos-generation-1.conf"]);
+    install(&plan_of(&kit, &[3]), root.path(), &booted);
+    let left = menu(root.path());
+    let of_images = both.iter().filter(|path| path.starts_with("EFI/nixos/"));
+    for path in of_images {
+        assert!(left.contains(path), "{path} is gone: {left:?}");
+    }
+    fs::rename(name("2+2-1"), name("2")).unwrap();
+    install(&plan_of(&kit, &[3]), root.path(), &policy(&kit, &[]));
+    let left = menu(root.path());
+    assert!(!left.iter().any(|path| path.contains("uki")), "{left:?}");
 }
 
 #[test]
