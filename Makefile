@@ -1,7 +1,7 @@
 # The everyday commands. Each installs what it needs on Debian 12 (scripts/setup).
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo bench lint docs fmt clean
+.PHONY: help build test demo bench lint docs book deb fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -24,6 +24,13 @@ lint: ## Format check and clippy only
 
 docs: ## Build the API documentation (target/doc)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+book: ## Build the book of docs/ (target/book), with mdbook
+	mdbook build
+
+deb: ## Make the Debian package (out/)
+	scripts/setup test
+	scripts/deb out
 
 fmt: ## Format the sources
 	cargo fmt --all

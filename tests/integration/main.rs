@@ -103,7 +103,13 @@ mod loaders;
 /// Manual pages, completions and the reference of flags.
 mod manuals;
 
-/// The commands of the tutorial, and the machine at its end.
+/// The Debian package.
+mod packages;
+
+/// The book: its links, its examples, and what its tables leave out.
+mod book;
+
+/// The commands that the book has its readers run, and the machine at their end.
 mod tutorial;
 
 /// What the documentation says of tests.

@@ -1,15 +1,7 @@
-use std::fs;
-
 use integration_tests::{Peer, binary, lab};
 
+use crate::book::{blocks, page};
 use crate::kit::Kit;
-
-/// The fenced blocks of a language in a page.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
-    let fence = format!("```{language}\n");
-    let after = page.split(fence.as_str()).skip(1);
-    after.filter_map(|rest| rest.split("```").next()).collect()
-}
 
 /// What the page leaves to its reader: where things are.
 fn inputs() -> String {
@@ -30,7 +22,7 @@ fn every_command_of_the_tutorial_runs_and_its_image_boots() {
         .arg(kit.path("initrd"))
         .args(["--module", "ext4"])
         .ok();
-    let page = fs::read_to_string(lab::root().join("docs/tutorial.md")).unwrap();
+    let page = page("docs/tutorial.md");
     let blocks = blocks(&page, "sh");
     let (first, rest) = blocks.split_first().unwrap();
     let assigned = |text: &str| -> Vec<String> {
@@ -41,16 +33,27 @@ fn every_command_of_the_tutorial_runs_and_its_image_boots() {
     };
     // The test says what the page says, and nothing more.
     assert_eq!(assigned(first), assigned(&inputs()));
-    let script = format!("set -euxo pipefail\n{}{}", inputs(), rest.concat());
-    let programs = binary::built("compose");
-    let programs = programs.parent().unwrap().display();
-    let path = format!(
-        "{}:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
-        kit.path("bin").display()
-    );
-    let bash = Peer::host("bash").arg("/dev/stdin").input(script);
-    let said = bash.dir(kit.root()).env("PATH", path).ok();
+    let said = run(&kit, &format!("{}{}", inputs(), rest.concat()));
     // What is written the second time is what differs.
     let updated = said.rsplit("debian.raw: sound").nth(1).unwrap();
     assert!(updated.ends_with("wrote partition 1\n"), "{said}");
+}
+
+#[test]
+fn every_command_for_those_who_come_from_other_tools_runs() {
+    let page = page("docs/migration.md");
+    run(&Kit::empty(), &blocks(&page, "sh").concat());
+}
+
+/// Runs commands in the folder of a kit, with our programs, and the programs that the kit
+/// has in `bin`; returns what they said.
+fn run(kit: &Kit, commands: &str) -> String {
+    let programs = binary::built("compose");
+    let path = format!(
+        "{}:{}:/usr/sbin:/usr/bin:/sbin:/bin",
+        kit.path("bin").display(),
+        programs.parent().unwrap().display()
+    );
+    let bash = Peer::host("bash").args(["-euxo", "pipefail", "/dev/stdin"]);
+    bash.input(commands).dir(kit.root()).env("PATH", path).ok()
 }
