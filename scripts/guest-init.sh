@@ -13,7 +13,9 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 # Kernel messages would run into the lines of the report.
 dmesg -n 1
-exec </dev/null >/dev/ttyS0 2>&1
+serial=/dev/ttyS0
+[ -c /dev/ttyAMA0 ] && serial=/dev/ttyAMA0
+exec </dev/null >"$serial" 2>&1
 
 while read -r module; do
   insmod "/modules/$module" 2>/dev/null
@@ -91,9 +93,18 @@ hook() {
   done
 }
 
+# What the stub found beside its image, and which machine a device tree describes.
+handed_over() {
+  for file in /.extra/credentials/* /.extra/global_credentials/*; do
+    [ -f "$file" ] && echo "credential.${file##*/}=$(cat "$file")"
+  done
+  [ -r /proc/device-tree/model ] && echo "model=$(tr -d '\0' </proc/device-tree/model)"
+}
+
 report() {
   echo "cmdline=$(cat /proc/cmdline)"
   echo "kernel=$(uname -r)"
+  handed_over
   efi_variables
   pcrs
   partitions

@@ -100,6 +100,9 @@ mod uki_trees;
 /// Boot loaders other than systemd-boot, each started by firmware.
 mod loaders;
 
+/// Trees and images for aarch64, with device trees, in an emulated machine of it.
+mod aarch64;
+
 /// Manual pages, completions and the reference of flags.
 mod manuals;
 

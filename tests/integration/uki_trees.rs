@@ -308,6 +308,31 @@ fn an_entry_boots_a_profile_of_the_image_that_it_names_and_counts_its_tries() {
     assert!(entries.ok().contains(tried));
 }
 
+#[test]
+fn an_image_takes_the_addon_and_the_credential_that_lie_beside_it() {
+    let kit = Kit::with_real_system();
+    let stub = lab::systemd_stub().with_file_name("addonx64.efi.stub");
+    fs::create_dir(kit.path("extra")).unwrap();
+    kit.esp_builder()
+        .args(["uki", "--quiet", "--addon", "--cmdline=added=yes"])
+        .arg(format!("--stub={}", stub.display()))
+        .arg("--output=extra/console.addon.efi")
+        .ok();
+    kit.write("extra/token.cred", "a secret\n");
+    let arguments = of_images();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let chosen = ["--bootspec", "boot.json", "--uki-extra", "extra"];
+    let arguments = [&arguments, &chosen[..], &["--tries", "3"]].concat();
+    compose_system(&kit, &arguments, "");
+    let report = boot(&kit.image(), &BootOptions::default());
+    let selected = report.efi("LoaderEntrySelected");
+    assert_eq!(selected, Some("nixos-generation-1.efi"));
+    let end = "init=/init console=ttyS0 quiet added=yes";
+    assert!(report.cmdline().ends_with(end), "{report:?}");
+    let credential = report.get("credential.token.cred");
+    assert_eq!(credential, Some("a secret"), "{report:?}");
+}
+
 /// Neither is the newest, which would start without being chosen.
 #[test]
 fn the_default_of_a_menu_of_images_boots_whatever_its_profile() {

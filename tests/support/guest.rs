@@ -32,6 +32,8 @@ pub struct BootOptions {
     pub tpm: bool,
     /// Seconds until the boot counts as failed; the script's default otherwise.
     pub timeout: Option<u32>,
+    /// Another processor than x64, by its suffix in EFI file names.
+    pub arch: Option<&'static str>,
 }
 
 /// What a guest said of its boot, line by line `key=value`.
@@ -180,6 +182,7 @@ fn arguments(options: &BootOptions) -> Vec<String> {
     let values = [
         ("--sector-size", options.sector_size.map(|n| n.to_string())),
         ("--timeout", options.timeout.map(|n| n.to_string())),
+        ("--arch", options.arch.map(str::to_owned)),
         (
             "--vars",
             options.vars.as_ref().map(|p| p.display().to_string()),

@@ -95,6 +95,17 @@ pub fn guest_initrd() -> PathBuf {
     folder.path().join("initrd")
 }
 
+/// As [`guest_initrd`], for another processor, by Debian's name of it; written to a file.
+pub fn foreign_guest_initrd(arch: &str, out: &Path) {
+    let foreign = foreign(arch);
+    Peer::host(script("guest-initrd"))
+        .env("BUSYBOX", foreign.join("bin/busybox"))
+        .arg(out)
+        .arg("--kernel-dir")
+        .arg(foreign)
+        .ok();
+}
+
 /// The Xen hypervisor as an EFI application.
 #[must_use]
 pub fn xen() -> PathBuf {
