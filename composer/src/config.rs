@@ -6,6 +6,7 @@
 
 mod choice;
 mod compression;
+mod empty;
 mod engine;
 mod partition;
 mod rules;
@@ -25,6 +26,7 @@ use crate::size::{ByteSize, SectorSize};
 
 pub use choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
 pub use compression::{Compression, Compressor, NotACompression};
+pub use empty::Empty;
 pub use partition::PartitionConfig;
 pub use verity_set::{VeritySet, sets as verity_sets};
 
@@ -56,6 +58,8 @@ pub struct ImageSection {
     #[serde(default)]
     #[schemars(with = "Option<ByteSize>")]
     pub size: ImageSize,
+    /// What becomes of an image that is there already; replaced when it is not said.
+    pub empty: Option<Empty>,
     /// The logical sector size of the disk: 512, which is the default, or 4096.
     pub sector_size: Option<u64>,
     /// The architecture that the types `root` and `usr` mean; that of this program
@@ -214,6 +218,24 @@ impl ImageConfig {
         Err(Error::config(Path::new("image.toml"), message))
     }
 
+    /// Whether the output is the bytes of the disk.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.image.format == OutputFormat::Raw && self.image.compress.is_none()
+    }
+
+    /// Refuses other formats than raw images.
+    ///
+    /// # Errors
+    /// With a sentence that begins with `what`.
+    pub fn require_raw(&self, what: &str) -> Result<(), Error> {
+        if self.is_raw() {
+            return Ok(());
+        }
+        let message = format!("{what} is raw: leave out `format` and `compress`");
+        Err(Error::config(Path::new("image.toml"), message))
+    }
+
     /// The sector size.
     #[must_use]
     pub fn sector_size(&self) -> SectorSize {
@@ -255,12 +277,6 @@ impl ImageConfig {
     fn settle_partitions(&mut self) -> Result<(), String> {
         if self.partitions.is_empty() {
             return Err("an image needs at least one `[[partition]]`".to_owned());
-        }
-        if self.image.engine == Engine::Repart
-            && (self.image.format != OutputFormat::Raw || self.image.compress.is_some())
-        {
-            let way = "leave out `format` and `compress`, or set `engine = \"embedded\"`";
-            return Err(format!("the engine `repart` writes raw images: {way}"));
         }
         let count = self.partitions.len();
         if count > 128 {

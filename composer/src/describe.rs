@@ -42,6 +42,7 @@ pub fn load(description: &Description) -> Result<(ImageConfig, PathBuf), Error> 
 fn overridden(image: ImageSection, description: &Description) -> ImageSection {
     ImageSection {
         size: description.size.unwrap_or(image.size),
+        empty: description.empty().or(image.empty),
         seed: description.seed.or(image.seed),
         format: description.format().unwrap_or(image.format),
         compress: description.compress.or(image.compress),

@@ -219,6 +219,16 @@ pub enum Error {
     /// No partition can be updated.
     #[error("no partition that is written apart has the version of the image in its label")]
     NoTransfer,
+    /// An image is there, or is not as it should be.
+    #[error("`{}` {what}, and `empty` is `{empty}`", path.display())]
+    Occupied {
+        /// The image.
+        path: PathBuf,
+        /// What it has.
+        what: &'static str,
+        /// What was asked for.
+        empty: &'static str,
+    },
     /// An image cannot become what a description says without moving something.
     #[error("the image is unlike its description: {reason}")]
     Unlike {

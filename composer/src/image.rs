@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -35,10 +36,13 @@ pub struct Image {
     pub sector: SectorSize,
     /// The GUID of the disk.
     pub disk: Uuid,
+    /// The bytes that the table gives to partitions.
+    pub usable: Range<u64>,
     /// The partitions by number.
     pub partitions: BTreeMap<u32, TableEntry>,
     /// What is wrong with the table, as far as it does not matter for reading.
     pub damage: Vec<String>,
+    has_lost_primary: bool,
     file: File,
 }
 
@@ -64,6 +68,13 @@ impl Image {
             .map_err(|error| Error::image(path, format!("partition table: {error}")))?;
         let partitions = table::entries_of(table.partitions(), sector, size)
             .map_err(|reason| Error::image(path, reason))?;
+        let header = table
+            .primary_header()
+            .or_else(|_| table.backup_header())
+            .map_err(|error| Error::image(path, format!("partition table: {error}")))?;
+        let in_bytes = |lba: u64| lba.saturating_mul(sector.bytes()).min(size);
+        let usable = in_bytes(header.first_usable)..in_bytes(header.last_usable.saturating_add(1));
+        let has_lost_primary = damage.iter().any(is_primary);
         let damage = damage.iter().map(ToString::to_string).collect();
         let disk = *table.guid();
         Ok(Self {
@@ -71,10 +82,18 @@ impl Image {
             size,
             sector,
             disk,
+            usable,
             partitions,
             damage,
+            has_lost_primary,
             file,
         })
+    }
+
+    /// Whether the table was read from its backup.
+    #[must_use]
+    pub fn has_lost_primary(&self) -> bool {
+        self.has_lost_primary
     }
 
     /// The bytes of a partition.

@@ -85,13 +85,13 @@ impl Layout {
     /// The layout of a plan.
     #[must_use]
     pub fn of_plan(plan: &ImagePlan) -> Self {
-        let partitions = (1..).zip(&plan.partitions).map(|(number, partition)| {
+        let partitions = plan.partitions.iter().map(|partition| {
             let content = LayoutContent::Planned {
                 content: partition.content.clone(),
             };
             LayoutPartition {
                 roothash: partition.root_hash.clone(),
-                ..LayoutPartition::of(number, &partition.entry, content)
+                ..LayoutPartition::of(partition.number, &partition.entry, content)
             }
         });
         Self {
@@ -213,6 +213,7 @@ impl LayoutPartition {
             }
             PlannedContent::Blocks { size } => format!("{} of a file", ByteSize(*size)),
             PlannedContent::Empty => "empty".to_owned(),
+            PlannedContent::Kept => "as it is".to_owned(),
             PlannedContent::FileSystem {
                 format,
                 files,

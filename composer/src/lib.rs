@@ -11,6 +11,7 @@
 //! [`config`] reads the description and [`definitions`] those of systemd-repart, [`scan`] looks at the sources, [`plan`]
 //! fixes every byte of the image without reading content, [`format`](mod@format) puts them into a file, and
 //! [`raw`] writes that file, or [`stream`] a pipe.
+//! [`found`] knows a disk to which partitions are added.
 //! [`image`] opens images again, for [`inspect`] and [`verify`].
 //!
 //! This crate knows disks and file systems. It knows no boot loader, no
@@ -24,6 +25,7 @@ mod error;
 
 pub mod fat;
 pub mod format;
+pub mod found;
 pub mod image;
 pub mod inspect;
 pub mod mkfs;

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use composer::config::{self, Engine, ImageConfig, PartitionConfig};
+use composer::found::FoundDisk;
 use composer::image::Image;
 use composer::inspect::Layout;
 use composer::plan::{self, ImageLayout, ImagePlan};
-use composer::scan::Inputs;
+use composer::scan::{CheckDigests, Inputs};
 use composer::source::Sources;
-use composer::{Error, digests, protect, repart, scan, tree_command, update};
+use composer::{Error, digests, protect, raw, repart, scan, tree_command, update};
 use extents::{Content, ExtentMap};
 use serde_json::json;
 
@@ -60,20 +61,57 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
     let output = Output::of(request, &config, &base)?;
     if request.artifacts.is_some() {
         output.path()?;
-        config.require_embedded("`--split`, `--sums` and `--sysupdate`")?;
     }
+    let mut found = find(request, &config, &output)?;
     if config.image.engine == Engine::Repart && !request.dry_run {
-        let path = output.path()?;
-        let said = repart::write(&config, &base, &program(request), path)?;
-        let layout = Layout::of_image(&Image::open(path)?)?;
-        return tell(request, &layout.with_root_hashes(&said), None, &output);
+        return compose_by_repart(request, &config, &base, &output, found.is_some());
     }
+    let config = match &mut found {
+        Some(found) => found.describe(config)?,
+        None => config,
+    };
     let mut workshop = Workshop::new(&config, output.folder())?;
-    let (plan, sources) = plan_image(request, &config, &base, &mut workshop)?;
+    let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, found)?;
     if !request.dry_run {
-        write(request, &config, &plan, &sources, &output)?;
+        write(request, &config, &plan, &inputs, &output)?;
     }
     tell(request, &Layout::of_plan(&plan), Some(&plan), &output)
+}
+
+/// Has systemd-repart make an image, and writes it as it is asked for.
+fn compose_by_repart(
+    request: &ComposeRequest,
+    config: &ImageConfig,
+    base: &Path,
+    output: &Output,
+    is_found: bool,
+) -> Result<(), Error> {
+    if let Output::File(path) = output {
+        raw::check_output(path)?;
+    }
+    let folder = output.folder();
+    let found = if is_found { Some(output.path()?) } else { None };
+    let made = repart::make(config, base, &program(request), (&folder, found))?;
+    let layout = Layout::of_image(&Image::open(&made.image)?)?;
+    let layout = layout.with_root_hashes(&made.said);
+    let inside = made.inside;
+    match output {
+        Output::File(path) if config.is_raw() && !request.artifacts.is_some() => {
+            made.keep(path, request.sync)?;
+        }
+        _ => {
+            let (plan, sources) = made.plan()?;
+            write_new(request, config, &plan, &sources, output)?;
+        }
+    }
+    tell(request, &layout, None, output)?;
+    match inside {
+        Some(inside) if !request.quiet && !request.json => {
+            let text = format!("files belong to root: systemd-repart ran in {inside}\n");
+            report::print_beside(&text).map_err(output_error)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Brings an image to what its description says, and tells what was written.
@@ -83,9 +121,10 @@ fn update(request: &ComposeRequest) -> Result<(), Error> {
     let output = Output::of(request, &config, &base)?;
     let path = output.path()?;
     let mut workshop = Workshop::new(&config, output.folder())?;
-    let (plan, sources) = plan_image(request, &config, &base, &mut workshop)?;
+    let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, None)?;
+    let sources = &inputs.sources;
     let mut progress = Progress::start(request.progress, plan.extents.data());
-    let updated = update::update(&plan, &sources, path, &mut |bytes| progress.advance(bytes));
+    let updated = update::update(&plan, sources, path, &mut |bytes| progress.advance(bytes));
     progress.finish();
     if request.quiet {
         return updated.map(drop);
@@ -99,8 +138,12 @@ fn plan_image(
     config: &ImageConfig,
     base: &Path,
     workshop: &mut Workshop<'_>,
-) -> Result<(ImagePlan, Sources), Error> {
+    found: Option<FoundDisk>,
+) -> Result<(ImagePlan, Inputs), Error> {
     let mut inputs = scan::scan(config, base, request.digests)?;
+    if let Some(found) = found {
+        found.note(&mut inputs);
+    }
     if !request.dry_run {
         digests::check(&inputs.sources)?;
     }
@@ -111,11 +154,52 @@ fn plan_image(
         fill(request, config, base, workshop, stage)?;
     }
     let plan = plan::complete(config, &inputs, &layout)?;
-    Ok((plan, inputs.sources))
+    Ok((plan, inputs))
 }
 
-/// Writes the image and what goes along with it.
+/// What is there of the image, where the description says what becomes of it.
+fn find(
+    request: &ComposeRequest,
+    config: &ImageConfig,
+    output: &Output,
+) -> Result<Option<FoundDisk>, Error> {
+    let Some(empty) = config.image.empty else {
+        return Ok(None);
+    };
+    let found = FoundDisk::find(empty, output.path()?)?;
+    if found.is_some() {
+        config.require_raw("an image that is there")?;
+    }
+    if found.as_ref().is_some_and(|found| found.table.is_some()) && request.artifacts.is_some() {
+        let path = output.path()?.to_owned();
+        let what =
+            "an image that is added to; `--split`, `--sums` and `--sysupdate` need a new one";
+        return Err(Error::Output { path, what });
+    }
+    Ok(found)
+}
+
+/// Writes the image, or adds to the one that is there.
 fn write(
+    request: &ComposeRequest,
+    config: &ImageConfig,
+    plan: &ImagePlan,
+    inputs: &Inputs,
+    output: &Output,
+) -> Result<(), Error> {
+    let sources = &inputs.sources;
+    if let (Some(found), Some(table)) = (&inputs.found, inputs.found_table()) {
+        let mut progress = Progress::start(request.progress, plan.extents.data());
+        let mut told = |bytes| progress.advance(bytes);
+        let added = update::add(plan, (found, table), sources, output.path()?, &mut told);
+        progress.finish();
+        return added.map(drop);
+    }
+    write_new(request, config, plan, sources, output)
+}
+
+/// Writes a new image and what goes along with it.
+fn write_new(
     request: &ComposeRequest,
     config: &ImageConfig,
     plan: &ImagePlan,
@@ -161,13 +245,14 @@ fn program(request: &ComposeRequest) -> repart::Program<'_> {
         path: &request.repart,
         private_key: request.signing.private_key.as_deref(),
         certificate: request.signing.certificate.as_deref(),
+        digests: request.digests,
     }
 }
 
 /// Writes definitions, and says how systemd-repart makes an image of them.
 fn write_definitions(description: &Description, output: &Path) -> Result<(), Error> {
     let (config, base) = describe::load(description)?;
-    repart::write_definitions(&config, &base, output)?;
+    repart::write_definitions(&config, &base, output, CheckDigests::Auto)?;
     let arguments = repart::arguments(&config, output, &config.default_output());
     let words = arguments.iter().map(|word| word.to_string_lossy());
     let words: Vec<_> = words.filter(|word| !word.starts_with("--json")).collect();

@@ -33,6 +33,7 @@ use crate::source::{Source, Sources};
 use crate::tree::FileTree;
 use program::Program;
 use staged::StagedTree;
+pub(crate) use staged::copy_tree;
 
 /// The time of everything when `SOURCE_DATE_EPOCH` does not say another: that of Nix
 /// stores, since programs take 0 for "none".
@@ -245,7 +246,7 @@ fn taken(path: PathBuf, tree: FileTree, sources: &mut Sources) -> Result<Partiti
 }
 
 /// Where a file has data between two places: start and length of each run.
-fn data_of(file: &File, start: u64, end: u64) -> io::Result<Vec<(u64, u64)>> {
+pub(crate) fn data_of(file: &File, start: u64, end: u64) -> io::Result<Vec<(u64, u64)>> {
     let mut runs = Vec::new();
     let mut at = start;
     while at < end {

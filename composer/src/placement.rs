@@ -78,8 +78,13 @@ pub struct Place {
 /// The least size a disk has room for all of the claims in, from the first usable byte.
 #[must_use]
 pub fn needed(claims: &[Claim], usable: Usable) -> u64 {
-    let taken = claims.iter().filter_map(|claim| claim.existing);
-    let taken = taken.map(Existing::end).max().unwrap_or(usable.start);
+    let end = |claim: &Claim| {
+        let existing = claim.existing?;
+        let size = claim.size.least.saturating_add(claim.padding.least);
+        Some(existing.start.saturating_add(size).max(existing.end()))
+    };
+    let taken = claims.iter().filter_map(end).max();
+    let taken = taken.unwrap_or(usable.start);
     let new = claims.iter().filter(|claim| claim.existing.is_none());
     new.fold(round_up(taken, usable.grain), |sum, claim| {
         sum.saturating_add(with_padding(claim, usable.grain))

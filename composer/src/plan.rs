@@ -2,25 +2,25 @@
 
 pub(crate) mod claims;
 mod content;
+mod room;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use extents::ExtentMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::{
-    FileSystem, ImageConfig, ImageSize, MinimumSizes, PartitionConfig, VeritySet, verity_sets,
-};
+use crate::config::{FileSystem, ImageConfig, ImageSize, PartitionConfig, VeritySet, verity_sets};
 use crate::error::Error;
 use crate::fat::Geometry;
 use crate::partition_type::PartitionType;
-use crate::placement::{self, Claim, Place, Usable};
+use crate::placement::Place;
 use crate::protect;
 use crate::scan::Inputs;
 use crate::seed::Seed;
-use crate::size::{ByteSize, SectorSize, round_up};
-use crate::table::{self, GRAIN, TableEntry};
+use crate::size::SectorSize;
+use crate::table::{self, Disk, TableEntry};
+use room::Room;
 
 /// An image with every identifier, size and place fixed.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct ImagePlan {
     pub sector: SectorSize,
     /// The GUID of the disk.
     pub disk: Uuid,
-    /// The partitions in order; the first has number 1.
+    /// The partitions in the order of the description.
     pub partitions: Vec<PlannedPartition>,
     /// The labels of partitions for which there is no room and which may be missing.
     pub left_out: Vec<String>,
@@ -42,6 +42,8 @@ pub struct ImagePlan {
 pub struct PlannedPartition {
     /// Its place among those of the description.
     pub index: usize,
+    /// Its number in the table.
+    pub number: u32,
     /// Its entry in the table.
     pub entry: TableEntry,
     /// What is in it.
@@ -56,6 +58,8 @@ pub struct PlannedPartition {
 pub enum PlannedContent {
     /// Nothing: it reads as zeros.
     Empty,
+    /// What is in it already.
+    Kept,
     /// Swap space.
     Swap,
     /// Hashes of dm-verity.
@@ -93,6 +97,8 @@ pub enum PlannedContent {
 #[derive(Debug)]
 pub struct ImageLayout {
     size: u64,
+    /// The number of each partition in the table; none where it is left out.
+    numbers: Vec<Option<u32>>,
     /// The entry of each partition of the description; none where it is left out.
     pub entries: Vec<Option<TableEntry>>,
     /// The root hash of what each partition is protected by, or protects.
@@ -135,7 +141,7 @@ pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Err
     }
     // Data that has grown takes more hashes, which leave it less room.
     loop {
-        let (size, places) = place(config, &claims)?;
+        let Room { size, places } = room::find(config, inputs.found.as_ref(), &claims)?;
         let mut grew = false;
         for set in &sets {
             if let (Some(data), Some(hash)) = (places[set.data], places[set.hash])
@@ -148,6 +154,10 @@ pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Err
         if !grew {
             return Ok(ImageLayout {
                 size,
+                numbers: places
+                    .iter()
+                    .map(|place| Some(place.as_ref()?.number))
+                    .collect(),
                 entries: entries(config, &places),
                 root_hashes: vec![None; places.len()],
             });
@@ -210,40 +220,69 @@ pub fn complete(
     layout: &ImageLayout,
 ) -> Result<ImagePlan, Error> {
     let (size, sector) = (layout.size, config.sector_size());
-    let mut extents = ExtentMap::hole(size);
-    let disk = seed_of(config).disk();
-    let kept: Vec<TableEntry> = layout.entries.iter().flatten().cloned().collect();
-    let is_fitted = config.image.size == ImageSize::Auto;
-    let usable_end = table::usable_end(size, sector, is_fitted);
-    let table = table::render(size, sector, disk, &kept, usable_end)
-        .map_err(|reason| Error::Table { reason })?;
-    table.push_head(&mut extents);
+    let disk = disk_of(config, inputs, size);
+    let numbered = layout.numbers.iter().zip(&layout.entries);
+    let numbered = numbered.filter_map(|(number, entry)| Some(((*number)?, entry.clone()?)));
+    let mut table =
+        table::render(&disk, &numbered.collect()).map_err(|reason| Error::Table { reason })?;
+    if let Some(found) = inputs.found_table() {
+        found.keep_boot_sector(&mut table, size);
+    }
     let mut partitions = Vec::new();
     let mut left_out = Vec::new();
-    let parts = layout.entries.iter().zip(&layout.root_hashes);
-    for (index, (entry, root_hash)) in parts.enumerate() {
-        let Some(entry) = entry.clone() else {
+    let mut contents = BTreeMap::new();
+    let parts = layout.entries.iter().zip(&layout.numbers).enumerate();
+    for (index, (entry, number)) in parts {
+        let (Some(entry), Some(number)) = (entry.clone(), *number) else {
             left_out.push(config.partitions[index].label().to_owned());
             continue;
         };
         let (content, bytes) = content_of(config, inputs, index, &entry)?;
-        extents.append(entry.start, bytes);
-        let root_hash = root_hash.clone();
+        contents.insert(entry.start, bytes);
         partitions.push(PlannedPartition {
             index,
+            number,
             entry,
             content,
-            root_hash,
+            root_hash: layout.root_hashes[index].clone(),
         });
+    }
+    let mut extents = ExtentMap::hole(size);
+    table.push_head(&mut extents);
+    for (start, bytes) in contents {
+        extents.append(start, bytes);
     }
     table.push_tail(&mut extents);
     Ok(ImagePlan {
         sector,
-        disk,
+        disk: disk.guid,
         partitions,
         left_out,
         extents,
     })
+}
+
+/// The disk of an image of this size: what is there stays.
+fn disk_of(config: &ImageConfig, inputs: &Inputs, size: u64) -> Disk {
+    let sector = config.sector_size();
+    let found = inputs.found_table();
+    let guid = found.map_or_else(|| seed_of(config).disk(), |found| found.disk);
+    let keeps_size = inputs
+        .found
+        .as_ref()
+        .is_some_and(|found| found.size == size);
+    let mut disk = if config.image.size == ImageSize::Auto && !keeps_size {
+        Disk::fitted(size, sector, guid)
+    } else {
+        Disk::whole(size, sector, guid)
+    };
+    if let Some(found) = found {
+        disk.usable.start = found.usable.start;
+        if keeps_size {
+            disk.usable.end = found.usable.end;
+        }
+    }
+    disk
 }
 
 /// The seed of an image.
@@ -254,39 +293,6 @@ pub fn seed_of(config: &ImageConfig) -> Seed {
     image
         .seed
         .map_or_else(|| Seed::of_name(name, image.version.as_deref()), Seed)
-}
-
-/// The size of the image, and the place of every partition that is not left out.
-fn place(config: &ImageConfig, claims: &[Claim]) -> Result<(u64, Vec<Option<Place>>), Error> {
-    let usable = |end| Usable {
-        start: table::FIRST_BYTE,
-        end,
-        grain: GRAIN,
-    };
-    let all = placement::needed(claims, usable(0)).saturating_add(table::BACKUP_BYTES);
-    let available = match (config.image.size, config.image.minimum_sizes) {
-        (ImageSize::Auto, _) => all,
-        (ImageSize::Bytes(size), MinimumSizes::Content) => size.bytes() / GRAIN * GRAIN,
-        (ImageSize::Bytes(size), MinimumSizes::Repart) => round_up(size.bytes(), GRAIN),
-    };
-    let end = available.saturating_sub(table::BACKUP_BYTES);
-    if let Some(places) = placement::place(claims, usable(end)) {
-        return Ok((available, places));
-    }
-    let required = || {
-        let kept = |(claim, _): &(&Claim, _)| claim.priority <= 0;
-        claims.iter().zip(&config.partitions).filter(kept)
-    };
-    let claims: Vec<Claim> = required().map(|(claim, _)| *claim).collect();
-    let partitions = required().enumerate().map(|(index, (claim, partition))| {
-        let (label, size) = (partition.label(), ByteSize(claim.size.least));
-        format!("{} (`{label}`) {size}", index + 1)
-    });
-    Err(Error::ImageFull {
-        needed: ByteSize(placement::needed(&claims, usable(0)).saturating_add(table::BACKUP_BYTES)),
-        available: ByteSize(available),
-        partitions: partitions.collect::<Vec<_>>().join(", "),
-    })
 }
 
 /// The entries of the table.
@@ -322,6 +328,7 @@ pub struct Identity {
 #[must_use]
 pub fn identities(config: &ImageConfig) -> Vec<Identity> {
     let seed = seed_of(config);
+    let given: BTreeSet<Uuid> = config.partitions.iter().filter_map(|it| it.uuid).collect();
     let mut identities: Vec<Identity> = Vec::new();
     for (partition, label) in config.partitions.iter().zip(labels(config)) {
         let partition_type = partition
@@ -329,7 +336,13 @@ pub fn identities(config: &ImageConfig) -> Vec<Identity> {
             .unwrap_or_else(|error| unreachable!("checked: {error}"));
         let is_twin = |other: &&Identity| other.partition_type == partition_type;
         let index = identities.iter().filter(is_twin).count() as u64;
-        let derived = || seed.partition(partition_type.0, index);
+        // One that was given to another partition is passed over.
+        let mut derived = (index..).map(|index| seed.partition(partition_type.0, index));
+        let derived = || {
+            derived
+                .find(|uuid| !given.contains(uuid))
+                .unwrap_or_default()
+        };
         identities.push(Identity {
             partition_type,
             uuid: partition.uuid.unwrap_or_else(derived),

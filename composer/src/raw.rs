@@ -107,7 +107,10 @@ pub(crate) fn write_into(
 }
 
 /// Refuses outputs whose replacement nobody means.
-pub(crate) fn check_output(output: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// When it is a directory or a device.
+pub fn check_output(output: &Path) -> Result<(), Error> {
     let refuse = |what| {
         Err(Error::Output {
             path: output.to_owned(),

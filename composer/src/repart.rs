@@ -5,6 +5,7 @@
 //! loop device, and the image gets its name when it is complete.
 #![expect(clippy::disallowed_methods, reason = "runs systemd-repart")]
 
+mod ownership;
 mod spelled;
 
 use std::ffi::{OsStr, OsString};
@@ -13,13 +14,19 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use extents::ExtentMap;
 use serde::Deserialize;
+use tempfile::TempDir;
 
-use crate::config::{ImageConfig, ImageSize, PartitionConfig};
+use crate::config::{Empty, ImageConfig, ImageSize, PartitionConfig};
 use crate::definitions::render::{self, Rendered};
 use crate::error::{self, Error};
-use crate::plan;
+use crate::image::Image;
+use crate::mkfs;
+use crate::plan::{self, ImagePlan, PlannedContent, PlannedPartition};
 use crate::raw;
+use crate::scan::{self, CheckDigests};
+use crate::source::{Source, Sources};
 
 /// The first version whose output and options are as they are used here.
 const LEAST_VERSION: u32 = 254;
@@ -53,6 +60,17 @@ pub struct Said {
     pub partno: u32,
     /// The root hash of data that is protected by dm-verity.
     pub roothash: Option<String>,
+    /// Its definition, if it has one.
+    file: Option<PathBuf>,
+}
+
+impl Said {
+    /// The place of its definition among the partitions of the description.
+    fn index(&self) -> Option<usize> {
+        let name = self.file.as_ref()?.file_name()?.to_str()?;
+        let number: usize = name.split('-').next()?.parse().ok()?;
+        number.checked_sub(1)
+    }
 }
 
 /// How systemd-repart is run.
@@ -64,36 +82,50 @@ pub struct Program<'a> {
     pub private_key: Option<&'a Path>,
     /// The certificate that goes with the key.
     pub certificate: Option<&'a Path>,
+    /// Whether content is compared with its manifest before.
+    pub digests: CheckDigests,
 }
 
-/// Has systemd-repart write an image; returns what it says of the partitions.
+/// An image that systemd-repart made, in a folder that goes with this.
+#[derive(Debug)]
+pub struct Made {
+    /// Where it is.
+    pub image: PathBuf,
+    /// What systemd-repart says of the partitions.
+    pub said: Vec<Said>,
+    /// The program in which it ran, so that files belong to root.
+    pub inside: Option<&'static str>,
+    _folder: TempDir,
+}
+
+/// Has systemd-repart make an image in a folder, or add to a copy of one that is there.
 ///
-/// Relative paths of the description count from
-/// `base`.
+/// Relative paths of the description count from `base`.
 ///
 /// # Errors
 /// When no definitions can be rendered, the program is not there, is too old for a
-/// key, or fails; the output is then as before.
-pub fn write(
+/// key, or fails.
+pub fn make(
     config: &ImageConfig,
     base: &Path,
     program: &Program<'_>,
-    output: &Path,
-) -> Result<Vec<Said>, Error> {
-    raw::check_output(output)?;
+    (folder, found): (&Path, Option<&Path>),
+) -> Result<Made, Error> {
     check_version(config, program.path)?;
-    let folder = match output.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let folder = std::path::absolute(folder).map_err(error::write(output))?;
-    let folder = tempfile::Builder::new()
+    let folder = std::path::absolute(folder).map_err(error::write(folder))?;
+    let made = tempfile::Builder::new()
         .prefix(".compose-")
-        .tempdir_in(folder)
-        .map_err(error::write(output))?;
-    let definitions = folder.path().join("repart.d");
-    write_definitions(config, base, &definitions)?;
-    let image = folder.path().join("image.raw");
+        .tempdir_in(&folder)
+        .map_err(error::write(&folder))?;
+    let definitions = made.path().join("repart.d");
+    write_definitions(config, base, &definitions, program.digests)?;
+    let image = made.path().join("image.raw");
+    if let Some(found) = found {
+        let mut sources = Sources::default();
+        let map = slices_of(found, &mut sources)?;
+        let file = fs::File::create_new(&image).map_err(error::write(&image))?;
+        raw::fill(&map, &sources, &file, &image)?;
+    }
     let mut arguments = arguments(config, &definitions, &image);
     for (option, path) in [
         ("--private-key", program.private_key),
@@ -104,14 +136,91 @@ pub fn write(
             arguments.extend([option.into(), path.into()]);
         }
     }
-    let ran = run(program.path, &arguments)?;
+    let inside = ownership::way(config, made.path())?;
+    let mut words: Vec<OsString> = inside.iter().map(OsString::from).collect();
+    words.push(program.path.to_owned());
+    words.extend(arguments);
+    let ran = run(program.path, &words)?;
     let said = serde_json::from_slice(&ran.stdout).map_err(|error| Error::Program {
         program: program.path.into(),
         status: "its output is not as expected".to_owned(),
         said: error.to_string(),
     })?;
-    fs::rename(&image, output).map_err(error::write(output))?;
-    Ok(said)
+    Ok(Made {
+        image,
+        said,
+        inside: inside.first().copied(),
+        _folder: made,
+    })
+}
+
+impl Made {
+    /// Gives the image its name.
+    ///
+    /// # Errors
+    /// When the output is something that must not be replaced, or cannot be written.
+    pub fn keep(self, output: &Path, sync: bool) -> Result<(), Error> {
+        raw::check_output(output)?;
+        if sync {
+            let file = fs::File::open(&self.image);
+            let synced = file.and_then(|file| file.sync_all());
+            synced.map_err(error::write(output))?;
+        }
+        fs::rename(&self.image, output).map_err(error::write(output))
+    }
+
+    /// The image as a plan, of which files of other formats and files of partitions are
+    /// written.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub fn plan(&self) -> Result<(ImagePlan, Sources), Error> {
+        let mut sources = Sources::default();
+        let image = Image::open(&self.image)?;
+        let extents = slices_of(&self.image, &mut sources)?;
+        let mut partitions = Vec::new();
+        for said in &self.said {
+            let number = said.partno + 1;
+            let Some(index) = said.index() else {
+                continue;
+            };
+            let entry = image.entry(number)?.clone();
+            partitions.push(PlannedPartition {
+                index,
+                number,
+                content: PlannedContent::Blocks { size: entry.size },
+                entry,
+                root_hash: said.roothash.clone(),
+            });
+        }
+        let plan = ImagePlan {
+            sector: image.sector,
+            disk: image.disk,
+            partitions,
+            left_out: Vec::new(),
+            extents,
+        };
+        Ok((plan, sources))
+    }
+}
+
+/// All of a file, without its holes.
+fn slices_of(path: &Path, sources: &mut Sources) -> Result<ExtentMap, Error> {
+    let file = fs::File::open(path).map_err(error::read(path))?;
+    let metadata = file.metadata().map_err(error::read(path))?;
+    let size = metadata.len();
+    let runs = mkfs::data_of(&file, 0, size).map_err(error::read(path))?;
+    let source = sources.add(Source {
+        path: path.to_owned(),
+        size,
+        stamp: scan::stamp(&metadata),
+        sha256: None,
+    });
+    let mut map = ExtentMap::hole(size);
+    for (start, length) in runs {
+        map.push_slice(start, length, source, start);
+    }
+    Ok(map)
 }
 
 /// Writes the definitions of a settled description into a directory, which is made.
@@ -122,12 +231,13 @@ pub fn write_definitions(
     config: &ImageConfig,
     base: &Path,
     directory: &Path,
+    digests: CheckDigests,
 ) -> Result<Vec<Rendered>, Error> {
     let base = std::path::absolute(Path::new(".").join(base)).map_err(error::read(base))?;
-    let config = spelled::spell_out(config, &base)?;
+    fs::create_dir_all(directory).map_err(error::write(directory))?;
+    let config = spelled::spell_out(config, &base, directory, digests)?;
     let rendered =
         render::render(&config, &base).map_err(|message| Error::Definitions { message })?;
-    fs::create_dir_all(directory).map_err(error::write(directory))?;
     for definition in &rendered {
         let path = directory.join(&definition.name);
         fs::write(&path, &definition.text).map_err(error::write(&path))?;
@@ -143,7 +253,10 @@ pub fn arguments(config: &ImageConfig, definitions: &Path, image: &Path) -> Vec<
         ImageSize::Bytes(size) => size.bytes().to_string(),
     };
     let mut arguments: Vec<OsString> = [
-        "--empty=create".to_owned(),
+        format!(
+            "--empty={}",
+            config.image.empty.unwrap_or(Empty::Create).name()
+        ),
         "--offline=yes".to_owned(),
         "--dry-run=no".to_owned(),
         "--json=short".to_owned(),
@@ -161,7 +274,7 @@ pub fn arguments(config: &ImageConfig, definitions: &Path, image: &Path) -> Vec<
 
 /// Refuses a systemd-repart that does not know a key of the description.
 fn check_version(config: &ImageConfig, program: &OsStr) -> Result<(), Error> {
-    let said = run(program, &["--version".into()])?;
+    let said = run(program, &[program.to_owned(), "--version".into()])?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let version = said.split_whitespace().nth(1);
     let version = version.and_then(|word| word.split(['.', '~', '-']).next()?.parse().ok());
@@ -193,9 +306,10 @@ fn has(partition: &PartitionConfig, key: &str) -> bool {
     serde_json::to_value(partition).is_ok_and(|keys| keys.get(key).is_some())
 }
 
-fn run(program: &OsStr, arguments: &[OsString]) -> Result<Output, Error> {
-    let mut command = Command::new(program);
-    let output = command.args(arguments).output().map_err(|error| {
+/// Runs words, which are `program` and its arguments or run it.
+fn run(program: &OsStr, words: &[OsString]) -> Result<Output, Error> {
+    let mut command = Command::new(&words[0]);
+    let output = command.args(&words[1..]).output().map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             return Error::NoProgram {
                 program: PathBuf::from(program),

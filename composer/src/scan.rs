@@ -21,6 +21,8 @@ use tree_manifest::TreePath;
 
 use crate::config::{FileSystem, ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
+use crate::found::{FoundDisk, FoundTable};
+use crate::placement::Existing;
 use crate::source::{Source, Sources, Stamp};
 use crate::tree::{FileContent, FileTree, Whole};
 use excluded::Excluded;
@@ -36,6 +38,16 @@ pub struct Inputs {
     pub partitions: Vec<PartitionInput>,
     /// The files.
     pub sources: Sources,
+    /// The disk that is there already.
+    pub found: Option<FoundDisk>,
+}
+
+impl Inputs {
+    /// The partition table that stays.
+    #[must_use]
+    pub fn found_table(&self) -> Option<&FoundTable> {
+        self.found.as_ref()?.table.as_ref()
+    }
 }
 
 /// What one partition holds.
@@ -43,6 +55,8 @@ pub struct Inputs {
 pub enum PartitionInput {
     /// Nothing.
     Empty,
+    /// What is in it already.
+    Kept(Existing),
     /// The bytes of a file.
     Blocks(SourceId, u64),
     /// Files and directories.
@@ -108,6 +122,7 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
     Ok(Inputs {
         partitions,
         sources: scan.sources,
+        found: None,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 
 use extents::ExtentMap;
 use gpt::disk::LogicalBlockSize;
@@ -48,6 +49,60 @@ pub struct TableEntry {
     pub size: u64,
 }
 
+/// The greatest number of a partition.
+pub const MAX_NUMBER: u32 = 128;
+
+/// A disk, as its table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its length in bytes, a multiple of the sector size.
+    pub size: u64,
+    /// The size of its sectors.
+    pub sector: SectorSize,
+    /// Its GUID.
+    pub guid: Uuid,
+    /// The bytes that it gives to partitions.
+    pub usable: Range<u64>,
+}
+
+impl Disk {
+    /// A disk that gives all there is from [`FIRST_BYTE`] on to partitions, as fdisk does.
+    #[must_use]
+    pub fn whole(size: u64, sector: SectorSize, guid: Uuid) -> Self {
+        Self {
+            size,
+            sector,
+            guid,
+            usable: FIRST_BYTE..tail(size, sector),
+        }
+    }
+
+    /// A disk that systemd-repart made as large as its partitions need: what it gives to
+    /// them ends on the boundary of partitions.
+    #[must_use]
+    pub fn fitted(size: u64, sector: SectorSize, guid: Uuid) -> Self {
+        let mut disk = Self::whole(size, sector, guid);
+        disk.usable.end = disk.usable.end / GRAIN * GRAIN;
+        disk
+    }
+
+    /// Where its first table ends, in bytes.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        2 * self.sector.bytes() + ENTRIES as u64
+    }
+
+    /// Where its second table starts, in bytes.
+    #[must_use]
+    pub fn tail(&self) -> u64 {
+        tail(self.size, self.sector)
+    }
+}
+
+fn tail(size: u64, sector: SectorSize) -> u64 {
+    size.saturating_sub(sector.bytes() + ENTRIES as u64)
+}
+
 /// Both ends of a disk with its partition table.
 #[derive(Debug)]
 pub struct TableBytes {
@@ -57,28 +112,12 @@ pub struct TableBytes {
     pub tail: Vec<u8>,
 }
 
-/// The first byte behind those a table gives to partitions on a disk of `size` bytes.
-///
-/// fdisk gives all there is. On a disk that systemd-repart made as large as its
-/// partitions need, it ends on the boundary of partitions.
-#[must_use]
-pub fn usable_end(size: u64, sector: SectorSize, is_fitted: bool) -> u64 {
-    let end = size.saturating_sub(sector.bytes() + ENTRIES as u64);
-    if is_fitted { end / GRAIN * GRAIN } else { end }
-}
-
-/// Renders the table of a disk of `size` bytes, a multiple of the sector size, that
-/// gives the bytes up to `usable_end` to partitions.
+/// Renders the table of a disk; the key of a partition is its number.
 ///
 /// # Errors
 /// With the message of the `gpt` crate, when the disk is too small.
-pub fn render(
-    size: u64,
-    sector: SectorSize,
-    disk: Uuid,
-    entries: &[TableEntry],
-    usable_end: u64,
-) -> Result<TableBytes, String> {
+pub fn render(disk: &Disk, entries: &BTreeMap<u32, TableEntry>) -> Result<TableBytes, String> {
+    let (size, sector) = (disk.size, disk.sector);
     let block = block_size(sector);
     let mut device = Ends::new(size, sector);
     let sectors = size / sector.bytes();
@@ -91,9 +130,11 @@ pub fn render(
         .writable(true)
         .logical_block_size(block);
     let mut table = config
-        .create_from_device(device, Some(disk))
+        .create_from_device(device, Some(disk.guid))
         .map_err(|error| error.to_string())?;
-    let partitions = (1..).zip(entries.iter().map(|entry| partition(entry, sector)));
+    let partitions = entries
+        .iter()
+        .map(|(number, entry)| (*number, partition(entry, sector)));
     table
         .update_partitions(partitions.collect())
         .map_err(|error| error.to_string())?;
@@ -106,8 +147,8 @@ pub fn render(
     let mut backup = table.backup_header().map_err(failed)?.clone();
     let mut device = table.take_device();
     for header in [&mut primary, &mut backup] {
-        header.first_usable = FIRST_BYTE / sector.bytes();
-        header.last_usable = usable_end / sector.bytes() - 1;
+        header.first_usable = disk.usable.start / sector.bytes();
+        header.last_usable = disk.usable.end / sector.bytes() - 1;
     }
     primary.write_primary(&mut device, block).map_err(failed)?;
     backup.write_backup(&mut device, block).map_err(failed)?;

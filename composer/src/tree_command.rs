@@ -41,15 +41,40 @@ pub fn run(
         let mut values = hashes.clone();
         values.insert("out".to_owned(), Some(out.to_string_lossy().into_owned()));
         let made = make(partition, base, &values).and_then(|made| {
-            if out.exists() {
-                return scan::rescan(inputs, &made, index, (base, digests));
-            }
-            let reason = format!("`{}` made nothing at `{OUT}`", partition.tree_command[0]);
-            Err(Error::Command { reason })
+            check_made(partition, &out)?;
+            scan::rescan(inputs, &made, index, (base, digests))
         });
         made.map_err(|source| plan::in_partition(config, index, source))?;
     }
     Ok(())
+}
+
+/// Runs the program of a partition where no root hash is known; the partition then names
+/// what it made at `out`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_alone(
+    partition: &PartitionConfig,
+    base: &Path,
+    out: &Path,
+) -> Result<PartitionConfig, Error> {
+    let value = Some(out.to_string_lossy().into_owned());
+    let made = make(
+        partition,
+        base,
+        &BTreeMap::from([("out".to_owned(), value)]),
+    )?;
+    check_made(partition, out)?;
+    Ok(made)
+}
+
+fn check_made(partition: &PartitionConfig, out: &Path) -> Result<(), Error> {
+    if out.exists() {
+        return Ok(());
+    }
+    let reason = format!("`{}` made nothing at `{OUT}`", partition.tree_command[0]);
+    Err(Error::Command { reason })
 }
 
 /// Runs a program; the partition then names what it made.

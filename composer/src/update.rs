@@ -3,6 +3,7 @@
 //! Only partitions whose content differs are written, sparse as in a new image. They come
 //! first, then the backup of the table, then the table, each on the disk before the next
 //! begins: at any time one of both tables is whole, and agrees with where partitions are.
+//! In the same order partitions are added to an image.
 #![expect(clippy::disallowed_methods, reason = "writes the image")]
 
 use std::fs::{File, OpenOptions};
@@ -14,12 +15,13 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::error::{self, Error};
+use crate::found::{FoundDisk, FoundTable};
 use crate::image::Image;
 use crate::pieces;
-use crate::plan::ImagePlan;
+use crate::plan::{ImagePlan, PlannedContent};
 use crate::raw;
 use crate::source::Sources;
-use crate::table::FIRST_BYTE;
+use crate::table::{Disk, FIRST_BYTE};
 
 /// What became of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,12 +61,7 @@ pub fn update(
         repaired: image.damage,
         ..Updated::default()
     };
-    for (number, partition) in (1..).zip(&plan.partitions) {
-        let entry = &partition.entry;
-        if target.replace(entry.start, entry.size)? {
-            updated.written.push(number);
-        }
-    }
+    target.replace_partitions(&mut updated)?;
     // What is behind the last partition is the backup of the table.
     let ends = plan.partitions.iter().map(|partition| &partition.entry);
     let end = ends.map(|entry| entry.start + entry.size).max();
@@ -76,6 +73,53 @@ pub fn update(
     }
     for (start, length) in tables {
         updated.table |= target.replace(start, length)?;
+    }
+    Ok(updated)
+}
+
+/// Adds to an image what a plan has beyond what is there ([`FoundDisk::note`]).
+///
+/// `progress` is told how many bytes were written since the last call.
+///
+/// # Errors
+/// When a source changed, or reading or writing fails; the table is then as before, and so
+/// is the size.
+pub fn add(
+    plan: &ImagePlan,
+    (found, table): (&FoundDisk, &FoundTable),
+    sources: &Sources,
+    path: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Updated, Error> {
+    let open = OpenOptions::new().read(true).write(true).open(path);
+    let mut target = Target {
+        file: open.map_err(error::write(path))?,
+        path,
+        plan,
+        sources,
+        progress,
+    };
+    let mut updated = Updated {
+        repaired: table.damage.clone(),
+        ..Updated::default()
+    };
+    if table.has_lost_primary {
+        // The other one is lost as soon as the image grows.
+        target.write(&table.as_it_is(found.size)?.head, 0)?;
+    }
+    let size = plan.extents.length();
+    target.resize(size)?;
+    if let Err(error) = target.replace_partitions(&mut updated) {
+        if size > found.size {
+            let tail = table.as_it_is(found.size)?.tail;
+            target.resize(found.size)?;
+            target.write(&tail, found.size - tail.len() as u64)?;
+        }
+        return Err(error);
+    }
+    let disk = Disk::whole(size, plan.sector, plan.disk);
+    for (start, end) in [(disk.tail(), size), (0, disk.head())] {
+        updated.table |= target.replace(start, end - start)?;
     }
     Ok(updated)
 }
@@ -96,9 +140,9 @@ fn check_places(plan: &ImagePlan, image: &Image) -> Result<(), Error> {
     let places: Vec<_> = places
         .map(|(number, it)| (*number, it.start, it.size))
         .collect();
-    let planned = (1..).zip(&plan.partitions);
+    let planned = plan.partitions.iter();
     let planned: Vec<_> = planned
-        .map(|(number, it)| (number, it.entry.start, it.entry.size))
+        .map(|it| (it.number, it.entry.start, it.entry.size))
         .collect();
     for (found, planned) in places.iter().zip(&planned) {
         if found != planned {
@@ -139,6 +183,29 @@ impl From<Error> for Ended {
 }
 
 impl Target<'_> {
+    /// Writes every partition that differs, but those that stay as they are.
+    fn replace_partitions(&mut self, updated: &mut Updated) -> Result<(), Error> {
+        for partition in &self.plan.partitions {
+            let entry = &partition.entry;
+            let stays = partition.content == PlannedContent::Kept;
+            if !stays && self.replace(entry.start, entry.size)? {
+                updated.written.push(partition.number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes bytes and waits for the disk.
+    fn write(&self, bytes: &[u8], at: u64) -> Result<(), Error> {
+        let written = self.file.write_all_at(bytes, at);
+        let written = written.and_then(|()| self.file.sync_data());
+        written.map_err(error::write(self.path))
+    }
+
+    fn resize(&self, size: u64) -> Result<(), Error> {
+        self.file.set_len(size).map_err(error::write(self.path))
+    }
+
     /// Writes a run of the image and waits for the disk, if it differs; tells whether it
     /// did.
     fn replace(&mut self, start: u64, length: u64) -> Result<bool, Error> {

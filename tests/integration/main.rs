@@ -119,4 +119,5 @@ mod tutorial;
 mod promises;
 
 /// Both stages, and then the machine.
+mod adding;
 mod boots;

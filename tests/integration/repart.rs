@@ -1,6 +1,7 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use integration_tests::Peer;
+use integration_tests::{Peer, binary, lab};
 
 use crate::kit::{Kit, SEED, judge_fat, judge_table, partitions};
 
@@ -167,4 +168,182 @@ fn the_types_are_those_of_systemd() {
         let wanted: Vec<_> = types.iter().map(|(_, guid)| guid.trim()).collect();
         assert_eq!(found, wanted);
     }
+}
+
+#[test]
+fn what_systemd_repart_makes_is_written_in_every_format() {
+    let kit = kit("engine = \"repart\"");
+    let repart = kit.sid_program("repart-262", "systemd-repart");
+    let compose = || {
+        kit.compose()
+            .env("SYSTEMD_REPART", &repart)
+            // Its files have the time of their copy otherwise.
+            .env("SOURCE_DATE_EPOCH", "1")
+            .arg("image.toml")
+    };
+    compose().args(["-q", "-o", "plain.raw"]).ok();
+    let qcow2 = [
+        "-q",
+        "-o",
+        "disk.qcow2",
+        "--format",
+        "qcow2",
+        "--split",
+        "--sums",
+    ];
+    compose().args(qcow2).ok();
+    let compare = Peer::host("qemu-img").dir(kit.root());
+    let words = ["compare", "-f", "raw", "-F", "qcow2"];
+    compare.args(words).args(["plain.raw", "disk.qcow2"]).ok();
+    let sums = Peer::host("sha256sum").dir(kit.root());
+    let said = sums.args(["--check", "--strict", "SHA256SUMS"]).ok();
+    assert!(said.contains("disk.swap.raw: OK"), "{said}");
+    let plain = fs::read(kit.path("plain.raw")).unwrap();
+    let found = &partitions(&kit.path("plain.raw"), 512)[0];
+    let at = |place: u64| usize::try_from(place).unwrap();
+    let esp = &plain[at(found.start)..at(found.start + found.size)];
+    assert!(fs::read(kit.path("disk.esp.raw")).unwrap() == esp);
+    let script = format!(
+        "'{}' image.toml -o - --compress zstd:1 | zstd -d | cmp - plain.raw",
+        binary::built("compose").display()
+    );
+    let bash = Peer::host("bash").dir(kit.root());
+    let bash = bash.env("SYSTEMD_REPART", &repart);
+    let bash = bash.env("SOURCE_DATE_EPOCH", "1");
+    bash.args(["-o", "pipefail", "-c", &script]).ok();
+    // Added to a copy, which takes the place of what was there.
+    kit.describe(
+        "engine = \"repart\"\nempty = \"refuse\"\nminimum-sizes = \"repart\"",
+        &format!("{PARTITIONS}[[partition]]\ntype = \"srv\"\n"),
+    );
+    compose().args(["-q", "-o", "plain.raw"]).ok();
+    let grown = fs::read(kit.path("plain.raw")).unwrap();
+    assert!(grown[at(found.start)..at(found.start + found.size)] == *esp);
+    assert_eq!(partitions(&kit.path("plain.raw"), 512).len(), 5);
+    assert!(!kit.names().iter().any(|name| name.starts_with(".compose")));
+}
+
+#[test]
+fn files_belong_to_root_whoever_runs_systemd_repart() {
+    let kit = Kit::empty();
+    kit.write("tree/file", "content");
+    kit.describe(
+        "engine = \"repart\"",
+        "[[partition]]\ntype = \"root\"\nformat = \"ext4\"\ntree = \"tree\"\n",
+    );
+    // Without a chroot, which a user has not.
+    let root = lab::sid();
+    let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    let script = format!(
+        "#!/bin/sh\nexec {0}/usr/lib64/ld-linux-x86-64.so.2 --library-path {1}:{1}/systemd \\\n\
+         {0}/usr/bin/systemd-repart \"$@\"\n",
+        root.display(),
+        libraries.display()
+    );
+    kit.write("repart-262", script);
+    let repart = kit.path("repart-262");
+    fs::set_permissions(&repart, fs::Permissions::from_mode(0o755)).unwrap();
+    let user = |path: &str| {
+        let user = Peer::host("unshare").dir(kit.root()).env("PATH", path);
+        let user = user.env("SYSTEMD_REPART", &repart);
+        let user = user.args(["--map-user=1000", "--map-group=1000"]);
+        user.arg(binary::built("compose")).arg("image.toml")
+    };
+    let path = "/usr/sbin:/usr/bin:/sbin:/bin";
+    let output = user(path).run();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("systemd-repart ran in fakeroot"), "{said}");
+    let at = partitions(&kit.image(), 512)[0].start;
+    let debugfs = Peer::host("debugfs")
+        .dir(kit.root())
+        .args(["-R", "stat /file"]);
+    let said = debugfs.arg(format!("image.raw?offset={at}")).ok();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    assert!(words.join(" ").contains("User: 0 Group: 0"), "{said}");
+    fs::create_dir(kit.path("bin")).unwrap();
+    let unshare = fs::canonicalize("/usr/bin/unshare").unwrap();
+    let said = Peer::host(&unshare)
+        .dir(kit.root())
+        .env("PATH", kit.path("bin"));
+    let said = said.env("SYSTEMD_REPART", &repart);
+    let said = said.args(["--map-user=1000", "--map-group=1000"]);
+    let said = said
+        .arg(binary::built("compose"))
+        .arg("image.toml")
+        .fails(1);
+    assert!(said.contains("install `fakeroot`"), "{said}");
+}
+
+/// The keys of a partition whose tree has a Unified Kernel Image of a real kernel.
+fn tree_command(kit: &Kit) -> String {
+    // What lies in the chroot itself, systemd-repart does not see there, and leaves out.
+    fs::copy(lab::systemd_boot(), kit.path("loader.efi")).unwrap();
+    let words = [
+        binary::built("esp-builder"),
+        lab::vmlinuz(),
+        lab::guest_initrd(),
+        lab::systemd_stub(),
+        kit.path("loader.efi"),
+    ];
+    let [program, kernel, initrd, stub, loader] = words.map(|path| path.display().to_string());
+    format!(
+        "tree-command = [{program:?}, \"--by-reference\", \"--layout=uki\", \"--kernel\", {kernel:?}, \
+         \"--initrd\", {initrd:?}, \"--stub\", {stub:?}, \"--systemd-boot\", {loader:?}, \"{{out}}\"]\n\
+         tree = \"{{out}}/manifest.json#esp\"\n"
+    )
+}
+
+#[test]
+fn definitions_of_a_tree_with_images_put_together_make_the_same_esp() {
+    let kit = Kit::empty();
+    let command = tree_command(&kit);
+    let partition = "[[partition]]\ntype = \"esp\"\nformat = \"vfat\"\n\
+        size-max-bytes = \"300M\"\nsize-min-bytes = \"300M\"\n";
+    kit.describe("", &format!("{partition}{command}"));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let extract = |image: &str, out: &str| {
+        kit.compose().args(["extract", image, "-o", out]).ok();
+    };
+    extract("image.raw", "ours");
+    for round in 0..2 {
+        // The second time, what the first one wrote is replaced.
+        let said = kit
+            .compose()
+            .args(["repart", "image.toml", "-o", "repart.d"])
+            .ok();
+        let mut words: Vec<&str> = said.split_whitespace().collect();
+        words.pop();
+        let theirs = format!("theirs-{round}");
+        let peer = Peer::sid(words[0]).dir(kit.root()).args(&words[1..]);
+        peer.arg(format!("{theirs}.raw")).ok();
+        extract(&format!("{theirs}.raw"), &theirs);
+        Peer::host("diff")
+            .dir(kit.root())
+            .args(["-r", "ours", &theirs])
+            .ok();
+    }
+    // The same by the engine, and of the manifest that the command made.
+    let repart = kit.sid_program("repart-262", "systemd-repart");
+    let made = "tree = \"repart.d/001-esp.made/manifest.json#esp\"\n";
+    for (tree, out) in [(command.as_str(), "by-engine"), (made, "by-manifest")] {
+        kit.describe("engine = \"repart\"", &format!("{partition}{tree}"));
+        let compose = kit
+            .compose()
+            .args(["-q", "image.toml", "--repart", &repart]);
+        compose.ok();
+        extract("image.raw", out);
+        Peer::host("diff")
+            .dir(kit.root())
+            .args(["-r", "ours", out])
+            .ok();
+    }
+    kit.describe(
+        "engine = \"repart\"",
+        &format!("{partition}tree-command = [\"x\", \"{{out}}\", \"{{usrhash}}\"]\n"),
+    );
+    let said = kit
+        .compose()
+        .args(["image.toml", "--repart", &repart])
+        .fails(1);
+    assert!(said.contains("`{usrhash}` stands for nothing"), "{said}");
 }

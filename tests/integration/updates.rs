@@ -142,7 +142,6 @@ fn names_and_labels_that_cannot_serve_are_refused() {
         ("split-name = \"../x\"", "--split"),
         ("", "--sysupdate=s --sysupdate-source=/srv"),
         ("", "--split -o -"),
-        ("", "--split --engine repart"),
     ] {
         kit.describe(
             "version = \"7\"",

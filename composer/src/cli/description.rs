@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
-use composer::config::{Compression, Engine, ImageSize, MinimumSizes, OutputFormat};
+use composer::config::{Compression, Empty, Engine, ImageSize, MinimumSizes, OutputFormat};
 use composer::size::SectorSize;
 
 /// What an image is to be, from all the places where it is said.
@@ -37,6 +37,10 @@ pub struct Description {
     /// The size of the image: bytes, a number with K, M, G or T, or `auto`.
     #[arg(long)]
     pub size: Option<ImageSize>,
+    /// What becomes of an image that is there already, as in systemd-repart; replaced
+    /// when it is not said.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    empty: Option<EmptyName>,
     /// The UUID of which all identifiers are derived.
     #[arg(long, value_name = "UUID")]
     pub seed: Option<Uuid>,
@@ -64,6 +68,20 @@ enum FormatName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum EmptyName {
+    /// There must be none.
+    Create,
+    /// A new image of at least its size takes its place.
+    Force,
+    /// As `force`, but it must have no partition table.
+    Require,
+    /// Partitions are added to it; it must have a partition table.
+    Refuse,
+    /// Partitions are added to it; without a partition table, as `force`.
+    Allow,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum MinimumSizesName {
     Content,
     Repart,
@@ -87,6 +105,18 @@ impl Description {
             FormatName::Qcow2 => OutputFormat::Qcow2,
             FormatName::Vhd => OutputFormat::Vhd,
             FormatName::Vmdk => OutputFormat::Vmdk,
+        })
+    }
+
+    /// What becomes of an image that is there, if not what the description says.
+    #[must_use]
+    pub fn empty(&self) -> Option<Empty> {
+        self.empty.map(|empty| match empty {
+            EmptyName::Create => Empty::Create,
+            EmptyName::Force => Empty::Force,
+            EmptyName::Require => Empty::Require,
+            EmptyName::Refuse => Empty::Refuse,
+            EmptyName::Allow => Empty::Allow,
         })
     }
 

@@ -23,7 +23,7 @@ const REPART_ONLY: [&str; 14] = [
 ];
 
 /// Keys that only this program can act on.
-const EMBEDDED_ONLY: [&str; 3] = ["cluster-size", "fat-type", "tree-command"];
+const EMBEDDED_ONLY: [&str; 2] = ["cluster-size", "fat-type"];
 
 /// Values by which a key asks for nothing.
 fn asks_for_nothing(value: &Value) -> bool {

@@ -24,10 +24,7 @@ pub struct Rendered {
 /// # Errors
 /// With a sentence about the key that no definition can have.
 pub fn render(config: &ImageConfig, base: &Path) -> Result<Vec<Rendered>, String> {
-    let names: Vec<String> = (1..)
-        .zip(&config.partitions)
-        .map(|(number, partition)| file_name(number, partition))
-        .collect();
+    let names = names(config);
     let mut rendered = Vec::new();
     for (number, (partition, name)) in (1..).zip(config.partitions.iter().zip(&names)) {
         let failed = |message: String| format!("partition {number}: {message}");
@@ -48,6 +45,14 @@ pub fn render(config: &ImageConfig, base: &Path) -> Result<Vec<Rendered>, String
         });
     }
     Ok(rendered)
+}
+
+/// The names of the definitions of a description, without their ending.
+pub(crate) fn names(config: &ImageConfig) -> Vec<String> {
+    (1..)
+        .zip(&config.partitions)
+        .map(|(number, partition)| file_name(number, partition))
+        .collect()
 }
 
 /// The name of a definition without its ending; systemd-repart takes them in order.
@@ -140,11 +145,6 @@ fn as_repart_has_it(partition: &PartitionConfig, base: &Path) -> Result<Partitio
         }
     }
     if let Some(tree) = partition.tree.take() {
-        if tree.contains('#') {
-            return Err(
-                "`tree` of a manifest is beyond definitions: name its directory".to_owned(),
-            );
-        }
         let from = absolute(Path::new(&tree));
         partition
             .copy_files

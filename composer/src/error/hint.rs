@@ -48,6 +48,9 @@ impl Error {
             Self::NoTransfer => {
                 "set `version`, and labels such as `NAME_VERSION`, by which systemd-sysupdate knows what is installed".to_owned()
             }
+            Self::Occupied { .. } => {
+                "`--empty` says what becomes of an image that is there: `allow` adds partitions to a GPT, `force` makes a new one".to_owned()
+            }
             Self::Unlike { .. } => "compose it anew; an update moves nothing".to_owned(),
             Self::NotATime { .. } => "write seconds since 1970, or unset it".to_owned(),
             Self::OldProgram { since, .. } => {

@@ -28,39 +28,49 @@ impl StagedTree {
     /// # Errors
     /// When a source cannot be read or changed, or the copy cannot be written.
     pub fn copy(tree: &FileTree, sources: &Sources, folder: PathBuf) -> Result<Self, Error> {
-        fs::create_dir(&folder).map_err(error::write(&folder))?;
-        let mut staged = Self {
+        let directories = tree.iter();
+        let directories = directories.filter(|(_, node)| matches!(node, Node::Directory));
+        let directories = directories.map(|(path, _)| path.on(&folder)).collect();
+        let staged = Self {
             folder,
-            directories: Vec::new(),
+            directories,
         };
-        let links = links::of(tree, sources);
-        let mut modes = Vec::new();
-        for (path, node) in tree.iter() {
-            let place = path.on(&staged.folder);
-            match node {
-                Node::Directory => {
-                    fs::create_dir(&place).map_err(error::write(&place))?;
-                    staged.directories.push(place);
-                    modes.push(tree.mode(path));
-                }
-                Node::Symlink(leads) => symlink(leads, &place).map_err(error::write(&place))?,
-                Node::File(_) if links.contains_key(path) => {
-                    let first = links[path].on(&staged.folder);
-                    fs::hard_link(first, &place).map_err(error::write(&place))?;
-                }
-                Node::File(content) => {
-                    copy_content(content, sources, &place)?;
-                    set_mode(&place, tree.mode(path))?;
-                }
-            }
-        }
-        // These come last and from below: one may permit nobody to write to it.
-        for (directory, mode) in staged.directories.iter().zip(modes).rev() {
-            set_mode(directory, mode)?;
-        }
-        set_mode(&staged.folder, FileTree::ROOT_MODE)?;
+        copy_tree(tree, sources, &staged.folder)?;
         Ok(staged)
     }
+}
+
+/// Copies a tree to a new folder, which stays.
+///
+/// # Errors
+/// When a source cannot be read or changed, or the copy cannot be written.
+pub fn copy_tree(tree: &FileTree, sources: &Sources, folder: &Path) -> Result<(), Error> {
+    fs::create_dir(folder).map_err(error::write(folder))?;
+    let links = links::of(tree, sources);
+    let mut directories = Vec::new();
+    for (path, node) in tree.iter() {
+        let place = path.on(folder);
+        match node {
+            Node::Directory => {
+                fs::create_dir(&place).map_err(error::write(&place))?;
+                directories.push((place, tree.mode(path)));
+            }
+            Node::Symlink(leads) => symlink(leads, &place).map_err(error::write(&place))?,
+            Node::File(_) if links.contains_key(path) => {
+                let first = links[path].on(folder);
+                fs::hard_link(first, &place).map_err(error::write(&place))?;
+            }
+            Node::File(content) => {
+                copy_content(content, sources, &place)?;
+                set_mode(&place, tree.mode(path))?;
+            }
+        }
+    }
+    // These come last and from below: one may permit nobody to write to it.
+    for (directory, mode) in directories.iter().rev() {
+        set_mode(directory, *mode)?;
+    }
+    set_mode(folder, FileTree::ROOT_MODE)
 }
 
 impl Drop for StagedTree {

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::fat::{self, FatType, Request};
 use crate::mkfs;
 use crate::partition_type::PartitionType;
-use crate::placement::{Bounds, Claim};
+use crate::placement::{Bounds, Claim, Existing};
 use crate::protect;
 use crate::scan::PartitionInput;
 use crate::size::{ByteSize, SectorSize, round_up};
@@ -35,6 +35,14 @@ pub fn claim(
     sources: &Sources,
 ) -> Result<Claim, Error> {
     let sector = config.sector_size();
+    if let PartitionInput::Kept(existing) = input {
+        return Ok(Claim {
+            size: of_kept(config, partition, *existing),
+            padding: padding(partition),
+            priority: partition.priority.unwrap_or(0),
+            existing: Some(*existing),
+        });
+    }
     let needed = match (input, partition.format) {
         (PartitionInput::Blocks(_, size) | PartitionInput::Made { size, .. }, _) => *size,
         (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
@@ -60,11 +68,6 @@ pub fn claim(
             most: ByteSize(size.most),
         });
     }
-    let bytes = |size: Option<ByteSize>| size.map(ByteSize::bytes);
-    let least = round_up(bytes(partition.padding_min_bytes).unwrap_or(0), GRAIN);
-    let most = bytes(partition.padding_max_bytes).map_or(u64::MAX, |most| most / GRAIN * GRAIN);
-    // Rounded apart, bounds within one grain would cross.
-    let most = most.max(least);
     let size = match partition.verity {
         Some(Verity::Signature) => Bounds {
             least: VERITY_SIGNATURE,
@@ -75,14 +78,49 @@ pub fn claim(
     };
     Ok(Claim {
         size,
-        padding: Bounds {
-            least,
-            most,
-            weight: u64::from(partition.padding_weight.unwrap_or(0)),
-        },
+        padding: padding(partition),
         priority: partition.priority.unwrap_or(0),
         existing: None,
     })
+}
+
+/// The free space behind a partition.
+fn padding(partition: &PartitionConfig) -> Bounds {
+    let bytes = |size: Option<ByteSize>| size.map(ByteSize::bytes);
+    let least = round_up(bytes(partition.padding_min_bytes).unwrap_or(0), GRAIN);
+    let most = bytes(partition.padding_max_bytes).map_or(u64::MAX, |most| most / GRAIN * GRAIN);
+    Bounds {
+        least,
+        // Rounded apart, bounds within one grain would cross.
+        most: most.max(least),
+        weight: u64::from(partition.padding_weight.unwrap_or(0)),
+    }
+}
+
+/// The size of a partition that is there: it never shrinks, and nobody else's grows.
+fn of_kept(config: &ImageConfig, partition: &PartitionConfig, existing: Existing) -> Bounds {
+    let size = existing.size;
+    let weight = weight(partition);
+    if existing.is_foreign {
+        return Bounds {
+            least: size,
+            most: size,
+            weight,
+        };
+    }
+    let default = match config.image.minimum_sizes {
+        MinimumSizes::Content => 0,
+        MinimumSizes::Repart => DEFAULT_SIZE,
+    };
+    let given = partition.size_min_bytes.map_or(default, ByteSize::bytes);
+    let least = round_up(given, GRAIN).max(size);
+    let most = partition.size_max_bytes;
+    let most = most.map_or(u64::MAX, |most| most.bytes() / GRAIN * GRAIN);
+    Bounds {
+        least,
+        most: most.max(least),
+        weight,
+    }
 }
 
 /// How many bytes of data a set hashes, in a partition of `size`.

@@ -27,6 +27,9 @@ pub fn fill(
     let file_system = seed::file_system(entry.uuid);
     let empty_tree = FileTree::default();
     let tree = match (input, config.format) {
+        (PartitionInput::Kept(_), _) => {
+            return Ok((PlannedContent::Kept, ExtentMap::hole(entry.size)));
+        }
         (PartitionInput::Blocks(source, size), _) => {
             return Ok(blocks(*source, *size, entry.size));
         }
@@ -51,11 +54,12 @@ pub fn fill(
             }
             return Ok((made(format, tree), extents));
         }
-        (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
+        (input, Some(format)) if mkfs::is_made(format) => {
+            let tree = match input {
+                PartitionInput::Tree(tree) => tree,
+                _ => &empty_tree,
+            };
             return Ok((made(format, tree), ExtentMap::hole(entry.size)));
-        }
-        (PartitionInput::Empty, Some(format)) if mkfs::is_made(format) => {
-            return Ok((made(format, &empty_tree), ExtentMap::hole(entry.size)));
         }
         (PartitionInput::Made { tree, .. } | PartitionInput::Tree(tree), _) => tree,
         (PartitionInput::Empty, Some(FileSystem::Vfat)) => &empty_tree,
@@ -63,13 +67,24 @@ pub fn fill(
             return computed(config, &[].into(), entry.size);
         }
     };
+    vfat(config, tree, entry, sector)
+}
+
+/// A FAT file system.
+fn vfat(
+    config: &PartitionConfig,
+    tree: &FileTree,
+    entry: &TableEntry,
+    sector: SectorSize,
+) -> Result<(PlannedContent, ExtentMap), Error> {
+    let label = config.volume_label.as_deref().unwrap_or(&entry.label);
     let request = Request {
         fat_type: config.fat_type,
         cluster: config.cluster_size.map(ByteSize::bytes),
         ..Request::of_size(entry.size, sector)
     };
     let id = VolumeId {
-        serial: seed::fat_serial(file_system),
+        serial: seed::fat_serial(seed::file_system(entry.uuid)),
         label: Some(fat_label(label)),
     };
     let volume = fat::plan(tree, &request, &id)?;
