@@ -50,7 +50,7 @@ fn firmware_starts_the_boot_option_that_efibootmgr_would_have_made() {
     let kit = Kit::empty();
     let initrd = kit.path("initrd");
     let own = binary::built("esp-builder");
-    lab::guest_initrd_with(&[&own, Path::new("/usr/bin/efibootmgr")], &initrd);
+    lab::guest_initrd_with(&[&own, Path::new("/usr/bin/efibootmgr")], &[], &initrd);
     fs::copy(lab::vmlinuz(), kit.path("vmlinuz")).unwrap();
     kit.write("first-boot.sh", FIRST_BOOT);
     kit.esp_builder()

@@ -68,7 +68,7 @@ fn what_is_installed_on_a_partition_in_use_boots() {
     );
     kit.compose().args(["-q", "image.toml"]).ok();
     let initrd = kit.path("initrd");
-    lab::guest_initrd_with(&[&binary::built("esp-builder")], &initrd);
+    lab::guest_initrd_with(&[&binary::built("esp-builder")], &[], &initrd);
     let report = run_inside(&kit.image(), &initrd, "vda1/run.sh");
     assert_eq!(
         report.get("verify"),

@@ -131,12 +131,15 @@ pub fn foreign_systemd(arch: &str, name: &str) -> PathBuf {
     present(foreign(arch).join("usr/lib/systemd/boot/efi").join(name))
 }
 
-/// As [`guest_initrd`], with programs of this machine in the guest's `/bin`, written
-/// to a file.
-pub fn guest_initrd_with(programs: &[&Path], out: &Path) {
+/// As [`guest_initrd`], with programs of this machine in the guest's `/bin` and these modules
+/// too, written to a file.
+pub fn guest_initrd_with(programs: &[&Path], modules: &[&str], out: &Path) {
     let mut peer = Peer::host(script("guest-initrd")).arg(out);
     for program in programs {
         peer = peer.arg("--program").arg(program);
+    }
+    for module in modules {
+        peer = peer.args(["--module", module]);
     }
     peer.ok();
 }
