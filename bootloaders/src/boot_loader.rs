@@ -83,6 +83,17 @@ impl BootLoader {
         }
     }
 
+    /// Where it looks for drivers on the ESP, whichever of its binaries was started. None when
+    /// it loads no drivers.
+    #[must_use]
+    pub fn driver_directories(self, arch: Arch) -> Vec<TreePath> {
+        match self {
+            Self::SystemdBoot => vec![systemd_boot::driver_directory()],
+            Self::Refind => refind::driver_directories(arch).into(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Where packages have its binary, below a prefix such as `/usr`, the best one first.
     #[must_use]
     pub fn packaged(self, arch: Arch) -> Vec<String> {

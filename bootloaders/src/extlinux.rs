@@ -11,6 +11,9 @@ use crate::menu::{Item, Menu, Starts};
 /// The menu on the boot partition.
 pub const CONFIG: &str = "extlinux/extlinux.conf";
 
+/// Where the device trees of many boards lie on the boot partition.
+pub const DEVICE_TREES: &str = "dtbs";
+
 /// The text of extlinux.conf. U-Boot starts kernels alone: other programs are left out.
 ///
 /// `devicetrees` is a directory on the boot partition in which U-Boot finds the tree of its

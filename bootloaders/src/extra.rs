@@ -222,14 +222,19 @@ impl Windows {
     }
 }
 
-/// A driver that systemd-boot loads before it looks for entries, such as that of
-/// a file system. It takes what ends in its architecture and `.efi`; a name gets
-/// what is missing of that.
+/// A driver that a boot loader loads before it looks for entries, such as that of
+/// a file system. systemd-boot takes what ends in its architecture and `.efi`; a name
+/// gets what is missing of that.
 ///
 /// # Errors
 /// As [`ExtraFile::new`]; also when the name is empty or begins with a dot, which
 /// systemd-boot passes over.
-pub fn driver(name: &str, arch: Arch, source: impl Into<PathBuf>) -> Result<ExtraFile, Error> {
+pub fn driver(
+    directory: &TreePath,
+    name: &str,
+    arch: Arch,
+    source: impl Into<PathBuf>,
+) -> Result<ExtraFile, Error> {
     let stem = name.strip_suffix(".efi").unwrap_or(name);
     let stem = stem.strip_suffix(arch.suffix()).unwrap_or(stem);
     if stem.is_empty() || stem.starts_with('.') || stem.contains('/') {
@@ -239,7 +244,7 @@ pub fn driver(name: &str, arch: Arch, source: impl Into<PathBuf>) -> Result<Extr
             "that is not the name of a file to load",
         ));
     }
-    ExtraFile::new(&format!("EFI/systemd/drivers/{stem}{arch}.efi"), source)
+    ExtraFile::new(&format!("{directory}/{stem}{arch}.efi"), source)
 }
 
 /// The empty file that says that a file was put there by an installer.

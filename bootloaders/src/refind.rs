@@ -22,6 +22,12 @@ pub fn binary_name(arch: Arch) -> String {
     format!("refind_{arch}.efi")
 }
 
+/// Where drivers lie on the ESP: beside each binary, which looks there alone.
+#[must_use]
+pub fn driver_directories(arch: Arch) -> [TreePath; 2] {
+    [DIRECTORY, "EFI/BOOT"].map(|directory| known(format!("{directory}/drivers_{arch}")))
+}
+
 /// The text of refind.conf.
 ///
 /// rEFInd finds its default by a part of its title, which another may have too, or by a

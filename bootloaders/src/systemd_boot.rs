@@ -32,6 +32,12 @@ pub fn binary_paths(arch: Arch) -> [TreePath; 2] {
     ]
 }
 
+/// Where drivers lie on the ESP, those of all architectures.
+#[must_use]
+pub fn driver_directory() -> TreePath {
+    known("EFI/systemd/drivers".to_owned())
+}
+
 /// The file name of the binary, in packages as on the ESP.
 #[must_use]
 pub fn binary_name(arch: Arch) -> String {

@@ -183,6 +183,10 @@ pub(crate) struct Flags {
     /// Which menu Limine accepts: any, or this one alone [default: any]
     #[arg(long, value_name = "WHICH", help_heading = "Boot loader")]
     limine_config: Option<LimineConfig>,
+    /// A directory of device trees, in which extlinux's boot loader finds that of its
+    /// board
+    #[arg(long, value_name = "DIR", help_heading = "Boot loader")]
+    device_tree_dir: Option<PathBuf>,
     /// Text before the entries of a menu, in the language of GRUB, Limine, rEFInd or
     /// extlinux
     #[arg(long, value_name = "FILE", help_heading = "Boot loader")]
@@ -243,8 +247,8 @@ pub(crate) struct Flags {
     #[serde(deserialize_with = "value")]
     date: Option<Date>,
 
-    /// A file for the boot partition, at a path there; repeatable
-    #[arg(long, value_name = "TARGET=FILE", help_heading = "Extras")]
+    /// A file or a whole directory for the boot partition, at a path there; repeatable
+    #[arg(long, value_name = "TARGET=PATH", help_heading = "Extras")]
     #[serde(deserialize_with = "values")]
     extra_file: Vec<NamedPath>,
     /// An entry for the menu, from a file with its text; repeatable
@@ -265,7 +269,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NAME=HANDLE", help_heading = "Extras")]
     #[serde(deserialize_with = "values")]
     windows: Vec<WindowsInput>,
-    /// A driver that the boot loader loads; repeatable
+    /// A driver that systemd-boot or rEFInd loads; repeatable
     #[arg(long, value_name = "FILE", help_heading = "Extras")]
     efi_driver: Vec<PathBuf>,
     /// PK.auth, KEK.auth and db.auth for the boot loader to enrol; see

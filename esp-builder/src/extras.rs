@@ -9,20 +9,23 @@ use std::path::Path;
 
 use bootloaders::extra::{self, ExtraEntry, ExtraFile, WellKnown, Windows};
 use bootloaders::pe::PeImage;
-use bootloaders::{BootFile, systemd_boot};
+use bootloaders::{BootFile, BootLoader, extlinux, systemd_boot};
 use secure_boot::variable::Variable;
 use tree_manifest::{Kind, Provenance, TreePath};
 
 use crate::error::Error;
 use crate::live::steps::is_temporary;
 use crate::plan::{PlannedFile, Recipe};
-use crate::settings::{ExtraInput, NamedPath, WindowsInput};
+use crate::settings::{NamedPath, Settings, WindowsInput};
 use crate::source::{Need, Sources, read_at_most};
+
+mod directory;
 
 /// The longest text of an entry, in bytes; an inventory reads no longer ones either.
 const LONGEST_TEXT: u64 = 64 << 10;
 
 const FILE: &str = "name a relative path that FAT can hold, such as EFI/tools/x.efi";
+const DEVICE_TREES: &str = "name a directory of device trees, such as dtbs of a kernel";
 const ENTRY: &str = "name NAME.conf and a file with the text of a Type #1 entry";
 const DRIVER: &str = "name an EFI driver, such as ext4x64.efi";
 const KEYS: &str =
@@ -63,12 +66,28 @@ pub enum Home {
 ///
 /// # Errors
 /// When a file cannot be read, or when a name or a text is refused.
-pub fn find(input: &ExtraInput, sources: &mut Sources) -> Result<Vec<Extra>, Error> {
+pub fn find(settings: &Settings, sources: &mut Sources) -> Result<Vec<Extra>, Error> {
+    let input = &settings.extras;
+    let store_dir = sources.on_host(&settings.store_dir);
     let mut extras = Vec::new();
     for wanted in &input.files {
         let origin = format!("extra file `{}`", wanted.path.display());
+        if wanted.path.is_dir() {
+            extras.extend(directory(wanted, FILE, &store_dir, sources)?);
+            continue;
+        }
         let file = ExtraFile::new(&wanted.name, &wanted.path).map_err(hinting(FILE))?;
         extras.push(found_file(Home::Boot, &file, origin, sources)?);
+    }
+    if let Some(path) = &settings.boot_loader.device_trees {
+        let wanted = NamedPath {
+            name: extlinux::DEVICE_TREES.to_owned(),
+            path: path.clone(),
+        };
+        for mut extra in directory(&wanted, DEVICE_TREES, &store_dir, sources)? {
+            extra.file.provenance.kind = Kind::Devicetree;
+            extras.push(extra);
+        }
     }
     for wanted in &input.entries {
         let origin = format!("extra entry `{}`", wanted.path.display());
@@ -85,7 +104,7 @@ pub fn find(input: &ExtraInput, sources: &mut Sources) -> Result<Vec<Extra>, Err
         extras.push(entry(&windows_entry(wanted)?, origin));
     }
     for source in &input.drivers {
-        extras.push(driver(source, sources)?);
+        extras.extend(driver(settings.boot_loader.name, source, sources)?);
     }
     if let Some(wanted) = &input.enrolment {
         extras.extend(keys(wanted, sources)?);
@@ -111,9 +130,26 @@ fn found_file(
     Ok(content(home, file.path(), origin, &found))
 }
 
+/// All files of a directory, below one place.
+fn directory(
+    wanted: &NamedPath,
+    hint: &'static str,
+    store_dir: &Path,
+    sources: &mut Sources,
+) -> Result<Vec<Extra>, Error> {
+    let mut extras = Vec::new();
+    for (inside, path) in directory::files(&wanted.path, store_dir)? {
+        let place = format!("{}/{inside}", wanted.name.trim_end_matches('/'));
+        let origin = format!("extra file `{}`", path.display());
+        let file = ExtraFile::new(&place, path).map_err(hinting(hint))?;
+        extras.push(found_file(Home::Boot, &file, origin, sources)?);
+    }
+    Ok(extras)
+}
+
 /// A driver is named after its source, and after the architecture in its head: the
 /// boot loader passes over those of others.
-fn driver(source: &Path, sources: &mut Sources) -> Result<Extra, Error> {
+fn driver(name: BootLoader, source: &Path, sources: &mut Sources) -> Result<Vec<Extra>, Error> {
     let need = Need {
         whose: "EFI drivers",
         what: "driver",
@@ -122,11 +158,15 @@ fn driver(source: &Path, sources: &mut Sources) -> Result<Extra, Error> {
     let refused = |reason| refuse("driver", &source.display().to_string(), reason, DRIVER);
     let arch = sources.image(&found).and_then(PeImage::arch);
     let arch = arch.ok_or_else(|| refused("it is not a PE image for a known architecture"))?;
-    let name = source.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| refused("its name is not UTF-8"))?;
-    let file = extra::driver(name, arch, source).map_err(hinting(DRIVER))?;
-    let origin = format!("EFI driver `{}`", source.display());
-    Ok(content(Home::Esp, file.path(), origin, &found))
+    let called = source.file_name().and_then(|name| name.to_str());
+    let called = called.ok_or_else(|| refused("its name is not UTF-8"))?;
+    let mut extras = Vec::new();
+    for directory in name.driver_directories(arch) {
+        let file = extra::driver(&directory, called, arch, source).map_err(hinting(DRIVER))?;
+        let origin = format!("EFI driver `{}`", source.display());
+        extras.push(content(Home::Esp, file.path(), origin, &found));
+    }
+    Ok(extras)
 }
 
 /// The boot loader enrols what is in a directory of `loader/keys` on its own partition.

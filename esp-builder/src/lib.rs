@@ -97,7 +97,7 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         warnings.extend(Warning::of_loader(loader));
         warnings.extend(Warning::of_settings(&settings.menu, loader));
     }
-    let extras = extras::find(&settings.extras, &mut sources)?;
+    let extras = extras::find(settings, &mut sources)?;
     let preamble = loader::preamble(&settings.boot_loader)?;
     let mut plan = plan::plan(&PlanInput {
         entries: &entries,

@@ -127,6 +127,8 @@ pub struct LoaderInput {
     pub partition: grub::Partition,
     /// A file whose text stands before the entries of a menu, in its own language.
     pub preamble: Option<PathBuf>,
+    /// A directory of device trees, in which extlinux's boot loader finds that of its board.
+    pub device_trees: Option<PathBuf>,
     /// Whether Limine accepts this menu alone.
     pub is_menu_fixed: bool,
     /// What firmware starts in place of the boot loader, and then starts that: shim, which

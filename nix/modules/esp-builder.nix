@@ -198,7 +198,9 @@ in
       type = types.attrsOf types.path;
       default = { };
       example = lib.literalExpression ''{ "EFI/tool/tool.efi" = "''${pkgs.tool}/tool.efi"; }'';
-      description = "Further files of the boot partition: their places, and what they are.";
+      description = ''
+        Further files and directories of the boot partition: their places, and what they are.
+      '';
     };
 
     windows = mkOption {

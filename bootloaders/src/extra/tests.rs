@@ -154,6 +154,7 @@ fn users_files_stay_on_the_partition_and_off_ours() {
 
 #[test]
 fn drivers_end_in_their_architecture() {
+    let directory = crate::systemd_boot::driver_directory();
     for (name, arch, path) in [
         ("ext4", Arch::X64, "ext4x64.efi"),
         ("ext4.efi", Arch::X64, "ext4x64.efi"),
@@ -162,12 +163,12 @@ fn drivers_end_in_their_architecture() {
         ("slbounce", Arch::Aa64, "slbounceaa64.efi"),
         ("charm", Arch::Arm, "charm.efi"),
     ] {
-        let driver = driver(name, arch, "/x").unwrap();
+        let driver = driver(&directory, name, arch, "/x").unwrap();
         let expected = format!("EFI/systemd/drivers/{path}");
         assert_eq!(driver.path().as_str(), expected, "{name}");
     }
     for name in ["", ".efi", "x64.efi", ".hidden", "../x", "a/b", "a:b"] {
-        assert!(driver(name, Arch::X64, "/x").is_err(), "{name}");
+        assert!(driver(&directory, name, Arch::X64, "/x").is_err(), "{name}");
     }
 }
 

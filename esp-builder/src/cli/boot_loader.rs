@@ -47,6 +47,7 @@ impl Flags {
             grub_mkimage: self.grub_mkimage.clone(),
             partition,
             preamble: self.menu_preamble.clone(),
+            device_trees: self.device_tree_dir.clone(),
             is_menu_fixed: self.limine_config == Some(LimineConfig::Enrolled),
             shim: self.shim.clone().map(|shim| ShimInput {
                 shim,
@@ -60,13 +61,17 @@ impl Flags {
         use BootLoader::{Grub, Limine, SystemdBoot};
         let of = [
             (SystemdBoot, "--systemd-boot", !self.systemd_boot.is_empty()),
-            (SystemdBoot, "--efi-driver", !self.efi_driver.is_empty()),
             (SystemdBoot, "--set", !self.set.is_empty()),
             (SystemdBoot, "--console-mode", self.console_mode.is_some()),
             (SystemdBoot, "--enroll-keys", self.enroll_keys.is_some()),
             (Grub, "--grub-mkimage", self.grub_mkimage.is_some()),
             (Grub, "--boot-volume", self.boot_volume.is_some()),
             (Limine, "--limine-config", self.limine_config.is_some()),
+            (
+                BootLoader::Extlinux,
+                "--device-tree-dir",
+                self.device_tree_dir.is_some(),
+            ),
         ];
         let mut others = of.iter().filter(|(loader, _, _)| *loader != name);
         if let Some((loader, flag, _)) = others.find(|(_, _, is_given)| *is_given) {
@@ -75,6 +80,10 @@ impl Flags {
         let has_binary = matches!(name, Grub | Limine | BootLoader::Refind);
         if !self.loader.is_empty() && !has_binary {
             let message = format!("--loader is for GRUB, Limine and rEFInd, not for {name}");
+            return Err(usage(&message));
+        }
+        if !self.efi_driver.is_empty() && !matches!(name, SystemdBoot | BootLoader::Refind) {
+            let message = format!("--efi-driver is for systemd-boot and rEFInd, not for {name}");
             return Err(usage(&message));
         }
         if !self.loader.is_empty() && self.grub_mkimage.is_some() {

@@ -29,6 +29,7 @@ impl Flags {
             grub_mkimage: self.grub_mkimage.or(file.grub_mkimage),
             boot_volume: self.boot_volume.or(file.boot_volume),
             limine_config: self.limine_config.or(file.limine_config),
+            device_tree_dir: self.device_tree_dir.or(file.device_tree_dir),
             menu_preamble: self.menu_preamble.or(file.menu_preamble),
             shim: self.shim.or(file.shim),
             mok_manager: self.mok_manager.or(file.mok_manager),
@@ -101,6 +102,7 @@ impl Flags {
         let single = single
             .chain(&mut self.generations)
             .chain(&mut self.uki_extra)
+            .chain(&mut self.device_tree_dir)
             .chain(&mut self.toplevel);
         let programs = self.memtest86.iter_mut().chain(&mut self.netbootxyz);
         let programs = programs.chain(&mut self.edk2_shell);

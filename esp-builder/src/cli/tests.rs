@@ -91,6 +91,11 @@ fn boot_loaders_take_their_own_flags_alone() {
         ),
         ("--bootloader refind --boot-volume ABCD-1234", "for GRUB"),
         ("--bootloader grub --limine-config any", "for Limine"),
+        ("--device-tree-dir d", "for extlinux, not for systemd-boot"),
+        (
+            "--bootloader grub --efi-driver d",
+            "and rEFInd, not for GRUB",
+        ),
         (
             "--bootloader grub --loader g --grub-mkimage m",
             "exclude each",

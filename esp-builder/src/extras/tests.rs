@@ -12,7 +12,7 @@ use crate::live::execute::{Mounts, execute};
 use crate::live::install::{Policy, prepare};
 use crate::live::known::SourceDigests;
 use crate::live::steps::Step;
-use crate::settings::Settings;
+use crate::settings::{ExtraInput, Settings};
 use crate::testkit::{AA64, Kit, X64, describe_error, document, pe};
 use crate::{Planned, plan};
 
@@ -58,6 +58,69 @@ fn everything(kit: &Kit) -> ExtraInput {
         drivers: vec![file("src/ext4.efi")],
         enrolment: Some(named(kit, "auto", "keys")),
     }
+}
+
+/// A theme with directories, links within it and one into the store.
+fn theme(kit: &Kit) -> NamedPath {
+    kit.write("nix/store/f1-font/font.pf2", "font");
+    kit.write("theme/icons/os.png", "icon");
+    kit.write("theme/theme.txt", "theme");
+    kit.link("icons/os.png", "theme/default.png");
+    kit.link("icons", "theme/more");
+    let font = kit.root().join("nix/store/f1-font/font.pf2");
+    kit.link(font.to_str().unwrap(), "theme/font.pf2");
+    named(kit, "EFI/refind/themes/one", "theme")
+}
+
+#[test]
+fn a_directory_brings_all_its_files() {
+    let kit = kit();
+    let extras = ExtraInput {
+        files: vec![theme(&kit)],
+        ..ExtraInput::default()
+    };
+    let planned = plan(&settings(&kit, extras)).unwrap();
+    insta::assert_snapshot!(dump(&planned), @r"
+    esp/EFI/refind/themes/one/default.png  [Extra; None]
+        4 bytes
+    esp/EFI/refind/themes/one/font.pf2  [Extra; None]
+        4 bytes
+    esp/EFI/refind/themes/one/icons/os.png  [Extra; None]
+        4 bytes
+    esp/EFI/refind/themes/one/more/os.png  [Extra; None]
+        4 bytes
+    esp/EFI/refind/themes/one/theme.txt  [Extra; None]
+        5 bytes
+    ");
+}
+
+#[test]
+fn what_leads_out_of_a_directory_or_does_not_fit_is_refused() {
+    let kit = kit();
+    kit.write("secret", "secret");
+    let cases: [(&str, &dyn Fn()); 5] = [
+        ("a link out of it", &|| kit.link("../secret", "bad/link")),
+        ("a link to nothing", &|| kit.link("nothing", "bad/link")),
+        ("a circle", &|| kit.link(".", "bad/link")),
+        ("a name", &|| drop(kit.write("bad/a:b", ""))),
+        ("names that FAT takes for one", &|| {
+            kit.write("bad/x", "1");
+            kit.write("bad/X", "2");
+        }),
+    ];
+    let mut errors = Vec::new();
+    for (what, make) in cases {
+        fs::create_dir(kit.root().join("bad")).unwrap();
+        make();
+        let extras = ExtraInput {
+            files: vec![named(&kit, "EFI/bad", "bad")],
+            ..ExtraInput::default()
+        };
+        let error = plan(&settings(&kit, extras)).unwrap_err();
+        errors.push(format!("{what}: {}", describe_error(&kit, &error)));
+        fs::remove_dir_all(kit.root().join("bad")).unwrap();
+    }
+    insta::assert_snapshot!(errors.concat());
 }
 
 /// The extras of a plan: place, kind, and the length or the text.

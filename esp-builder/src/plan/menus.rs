@@ -184,7 +184,12 @@ fn language(boot: &Role, input: &PlanInput<'_>) -> (Language, Vec<Place>) {
             vec![on_boot(limine::CONFIG)],
         ),
         BootLoader::Refind => (Language::Refind, refind::config_paths().map(on_esp).into()),
-        BootLoader::Extlinux => (Language::Extlinux(None), vec![on_boot(extlinux::CONFIG)]),
+        BootLoader::Extlinux => {
+            let directory = chosen.device_trees.as_ref();
+            let directory = directory.map(|_| on_boot(extlinux::DEVICE_TREES).1);
+            let language = Language::Extlinux(directory);
+            (language, vec![on_boot(extlinux::CONFIG)])
+        }
         _ => {
             let configs = input
                 .loaders

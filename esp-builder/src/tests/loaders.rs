@@ -83,7 +83,9 @@ fn refind_has_its_menu_beside_each_binary_and_shim_before_it() {
         }),
         ..input(BootLoader::Refind, binary)
     };
-    insta::assert_snapshot!(tree(&kit, boot_loader));
+    let mut settings = settings(&kit, boot_loader);
+    settings.extras.drivers = vec![kit.write("ext4_x64.efi", pe(X64, "driver"))];
+    insta::assert_snapshot!(dump(&kit, &plan(&settings).unwrap().plan));
 }
 
 #[test]
@@ -91,6 +93,7 @@ fn u_boot_gets_kernels_alone_with_one_initrd() {
     let kit = Kit::new();
     let boot_loader = LoaderInput {
         name: BootLoader::Extlinux,
+        device_trees: Some(kit.root().join("nix/store/d1-dtbs")),
         ..LoaderInput::default()
     };
     let kernel = KernelInput {
@@ -109,6 +112,7 @@ fn u_boot_gets_kernels_alone_with_one_initrd() {
     let planned = plan(&settings).unwrap();
     let out = kit.root().join("out");
     apply(&planned.plan, &out, Content::Copied, &quiet).unwrap();
+    assert!(out.join("esp/dtbs/vendor/board.dtb").exists());
     let initrds = fs::read_dir(out.join("esp/EFI/nixos")).unwrap();
     let joined = initrds.map(|item| item.unwrap().path()).find(|path| {
         path.to_string_lossy().contains("initrd.efi") && fs::read(path).unwrap() == b"u\0\0\0i"
@@ -125,6 +129,7 @@ fn u_boot_gets_kernels_alone_with_one_initrd() {
         menu.contains(&format!("INITRD /EFI/nixos/{name}\n")),
         "{menu}"
     );
+    assert!(menu.contains("\n  FDTDIR /dtbs\n"), "{menu}");
     assert!(!menu.contains("Rescue"), "{menu}");
 }
 
