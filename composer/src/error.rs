@@ -137,6 +137,16 @@ pub enum Error {
         /// What there is.
         available: ByteSize,
     },
+    /// A file system has no room for what is to be written.
+    #[error("`{}` takes {needed} ({} bytes) and its file system has {free} ({} bytes) free", path.display(), needed.bytes(), free.bytes())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+        /// What it takes.
+        needed: ByteSize,
+        /// What is free.
+        free: ByteSize,
+    },
     /// A partition is larger than it may be.
     #[error("it needs {needed} ({} bytes) and `size-max-bytes` is {most} ({} bytes)", needed.bytes(), most.bytes())]
     TooLarge {

@@ -20,6 +20,7 @@
 pub mod config;
 pub mod definitions;
 pub mod digests;
+mod disk_space;
 pub mod dm_verity;
 mod error;
 

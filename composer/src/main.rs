@@ -70,7 +70,7 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
         Some(found) => found.describe(config)?,
         None => config,
     };
-    let mut workshop = Workshop::new(&config, output.folder())?;
+    let mut workshop = Workshop::new(&config, output.folder(), request.progress)?;
     let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, found)?;
     if !request.dry_run {
         write(request, &config, &plan, &inputs, &output)?;
@@ -120,7 +120,7 @@ fn update(request: &ComposeRequest) -> Result<(), Error> {
     config.require_embedded("`compose update`")?;
     let output = Output::of(request, &config, &base)?;
     let path = output.path()?;
-    let mut workshop = Workshop::new(&config, output.folder())?;
+    let mut workshop = Workshop::new(&config, output.folder(), request.progress)?;
     let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, None)?;
     let sources = &inputs.sources;
     let mut progress = Progress::start(request.progress, plan.extents.data());

@@ -57,6 +57,12 @@ pub struct Order<'a> {
 }
 
 impl Order<'_> {
+    /// What a report calls it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} `{}`", self.format().name(), self.label)
+    }
+
     /// The UUID of the file system.
     fn file_system(&self) -> Uuid {
         seed::file_system(self.uuid)
@@ -69,6 +75,28 @@ impl Order<'_> {
 
     fn format(&self) -> FileSystem {
         self.partition.format.unwrap_or(FileSystem::Empty)
+    }
+}
+
+/// A file system that a program made.
+#[derive(Debug)]
+pub struct Made {
+    source: Source,
+    data: Vec<(u64, u64)>,
+    tree: FileTree,
+}
+
+impl Made {
+    /// Takes it among the sources.
+    #[must_use]
+    pub fn into_input(self, sources: &mut Sources) -> PartitionInput {
+        let size = self.source.size;
+        PartitionInput::Made {
+            source: sources.add(self.source),
+            size,
+            data: self.data,
+            tree: self.tree,
+        }
     }
 }
 
@@ -97,19 +125,20 @@ pub fn least_size(format: FileSystem, tree: &FileTree) -> u64 {
     }
 }
 
-/// Makes a file system of a tree, in a file in `folder`.
+/// Makes a file system of a tree, in a file in `folder`, which is its own.
 ///
 /// # Errors
 /// When the program is not there or fails, or a source cannot be read or changed.
 pub fn make(
     order: Order<'_>,
     tree: FileTree,
-    sources: &mut Sources,
+    sources: &Sources,
     folder: &Path,
-) -> Result<PartitionInput, Error> {
+) -> Result<Made, Error> {
     let folder = std::path::absolute(folder).map_err(error::write(folder))?;
     let format = order.format();
-    let path = folder.join(format!("{}.{}", order.uuid, format.name()));
+    fs::create_dir_all(&folder).map_err(error::write(&folder))?;
+    let path = folder.join(format!("image.{}", format.name()));
     if !format.is_read_only() {
         let file = File::create(&path).map_err(error::write(&path))?;
         file.set_len(order.size).map_err(error::write(&path))?;
@@ -126,7 +155,8 @@ pub fn make(
         }
         FileSystem::Erofs => {
             let mut program = erofs(order);
-            if let Some(whole) = &tree.whole {
+            // Read in place, attributes of the host would come too.
+            if let Some(whole) = tree.whole.as_ref().filter(|_| !tree.has_attributes()) {
                 program.add(&["-x-1"]);
                 program.add_path(&path);
                 program.add_path(&whole.folder);
@@ -148,7 +178,7 @@ pub fn make(
             available: ByteSize(order.size),
         });
     }
-    taken(path, tree, sources)
+    taken(path, tree)
 }
 
 fn make_btrfs(
@@ -225,24 +255,19 @@ fn cut(label: &str, most: usize) -> &str {
     &label[..end.unwrap_or(0)]
 }
 
-/// Takes a finished file system among the sources.
-fn taken(path: PathBuf, tree: FileTree, sources: &mut Sources) -> Result<PartitionInput, Error> {
+/// Looks at a finished file system.
+fn taken(path: PathBuf, tree: FileTree) -> Result<Made, Error> {
     let file = File::open(&path).map_err(error::read(&path))?;
     let metadata = file.metadata().map_err(error::read(&path))?;
     let data = data_of(&file, 0, metadata.len()).map_err(error::read(&path))?;
     let size = metadata.len();
-    let source = sources.add(Source {
+    let source = Source {
         path,
         size,
         stamp: scan::stamp(&metadata),
         sha256: None,
-    });
-    Ok(PartitionInput::Made {
-        source,
-        size,
-        data,
-        tree,
-    })
+    };
+    Ok(Made { source, data, tree })
 }
 
 /// Where a file has data between two places: start and length of each run.

@@ -12,6 +12,7 @@ use extents::copy::{Copier, Failure, Slice};
 use extents::{Content, ExtentMap};
 
 use crate::config::Compression;
+use crate::disk_space;
 use crate::error::{self, Error};
 use crate::scan;
 use crate::source::{Source, Sources};
@@ -33,8 +34,8 @@ pub struct Options {
 /// `progress` is told how many bytes were written since the last call.
 ///
 /// # Errors
-/// When the output is something that must not be replaced, a source changed
-/// since it was planned, or reading or writing fails.
+/// When the output is something that must not be replaced, there is too little room for it,
+/// a source changed since it was planned, or reading or writing fails.
 pub fn write(
     extents: &ExtentMap,
     sources: &Sources,
@@ -59,7 +60,10 @@ pub fn write(
         let file = file.map_err(error::write(output))?;
         stream::compress(extents, sources, compression, file, progress)?;
     } else {
-        write_into(temporary.as_file(), output, extents, sources, progress)?;
+        let file = temporary.as_file();
+        disk_space::check(file, output, extents, sources)?;
+        let written = write_into(file, output, extents, sources, progress);
+        written.map_err(|error| disk_space::explain(error, file, extents.data()))?;
     }
     if options.sync {
         temporary

@@ -1,11 +1,14 @@
 //! What the program says: reports, progress, errors.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
+use serde_json::json;
 
 use composer::Error;
 use composer::update::Updated;
@@ -116,5 +119,64 @@ impl Progress {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Tells which file systems are being made, of which nobody knows how long they take.
+#[derive(Debug)]
+pub struct Making {
+    bar: ProgressBar,
+    is_json: bool,
+    names: Mutex<BTreeSet<String>>,
+}
+
+impl Making {
+    /// Nothing is being made.
+    pub fn start(style: ProgressStyle) -> Self {
+        let is_visible = style == ProgressStyle::Auto && io::stderr().is_terminal();
+        let target = if is_visible {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = BarStyle::with_template("{spinner} making {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        if is_visible {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self {
+            bar,
+            is_json: style == ProgressStyle::Json,
+            names: Mutex::default(),
+        }
+    }
+
+    /// A program begins to make this one.
+    pub fn begins(&self, name: &str) {
+        self.change("making", name, |names| names.insert(name.to_owned()));
+    }
+
+    /// This one is made, or failed.
+    pub fn ends(&self, name: &str) {
+        self.change("made", name, |names| names.remove(name));
+    }
+
+    fn change(&self, event: &str, name: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut names);
+        let message = names.iter().map(String::as_str).collect::<Vec<_>>();
+        self.bar.set_message(message.join(", "));
+        if self.is_json {
+            let line = json!({ "event": event, "name": name });
+            let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+        }
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -4,6 +4,7 @@
 //! says. Symbolic links are followed, as the boot file systems hold none.
 #![expect(clippy::disallowed_methods, reason = "looks at the sources")]
 
+mod attributes;
 mod closure;
 mod excluded;
 mod manifest;
@@ -250,6 +251,9 @@ impl Scan<'_> {
         }
         if let Some(to) = &to {
             tree.set_mode(to.clone(), metadata.mode() & 0o7777);
+            if self.keeps_links {
+                tree.set_attributes(to, attributes::of(from)?);
+            }
         }
         if metadata.is_file() {
             let Some(to) = to else {

@@ -15,9 +15,13 @@ use crate::source::{Sources, Stamp};
 pub struct FileTree {
     nodes: BTreeMap<TreePath, Node>,
     modes: BTreeMap<TreePath, u32>,
+    attributes: BTreeMap<TreePath, Vec<Attribute>>,
     /// The directory that it is all of, as it lies, if it is.
     pub whole: Option<Whole>,
 }
+
+/// An extended attribute: its name, with the namespace, and its value.
+pub type Attribute = (String, Vec<u8>);
 
 /// A directory that was read with everything in it.
 #[derive(Debug, Clone)]
@@ -118,6 +122,25 @@ impl FileTree {
             Some(Node::Directory) | None => 0o755,
         };
         self.modes.get(path).copied().unwrap_or(usual)
+    }
+
+    /// Sets the extended attributes of an entry.
+    pub fn set_attributes(&mut self, path: &TreePath, attributes: Vec<Attribute>) {
+        if !attributes.is_empty() {
+            self.attributes.insert(path.clone(), attributes);
+        }
+    }
+
+    /// The extended attributes of an entry, by name.
+    #[must_use]
+    pub fn attributes(&self, path: &TreePath) -> &[Attribute] {
+        self.attributes.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any entry has extended attributes.
+    #[must_use]
+    pub fn has_attributes(&self) -> bool {
+        !self.attributes.is_empty()
     }
 
     /// Adds a directory, and those above it. One that is there already stays.

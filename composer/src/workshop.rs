@@ -1,15 +1,21 @@
 //! Where file systems are made by programs, before they become part of the image.
 #![expect(clippy::disallowed_methods, reason = "reads SOURCE_DATE_EPOCH")]
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use composer::Error;
-use composer::config::{FileSystem, ImageConfig};
+use composer::config::{FileSystem, ImageConfig, PartitionConfig};
 use composer::mkfs::{self, Order};
 use composer::plan::{self, Identity, ImageLayout};
 use composer::scan::{Inputs, PartitionInput};
 use composer::tree::FileTree;
 use tempfile::TempDir;
+
+use crate::cli::ProgressStyle;
+use crate::report::Making;
 
 /// A folder beside the image, and what is known of the file systems.
 #[derive(Debug)]
@@ -20,6 +26,7 @@ pub struct Workshop<'a> {
     folder: Option<TempDir>,
     beside: PathBuf,
     time: u64,
+    style: ProgressStyle,
 }
 
 impl<'a> Workshop<'a> {
@@ -27,7 +34,11 @@ impl<'a> Workshop<'a> {
     ///
     /// # Errors
     /// When `SOURCE_DATE_EPOCH` is no time.
-    pub fn new(config: &'a ImageConfig, beside: PathBuf) -> Result<Self, Error> {
+    pub fn new(
+        config: &'a ImageConfig,
+        beside: PathBuf,
+        style: ProgressStyle,
+    ) -> Result<Self, Error> {
         let time = match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(text) => text.parse().map_err(|_| Error::NotATime { text })?,
             Err(_) => mkfs::DEFAULT_TIME,
@@ -38,6 +49,7 @@ impl<'a> Workshop<'a> {
             folder: None,
             beside,
             time,
+            style,
         })
     }
 
@@ -46,13 +58,15 @@ impl<'a> Workshop<'a> {
     /// # Errors
     /// When one cannot be made.
     pub fn make_read_only(&mut self, inputs: &mut Inputs) -> Result<(), Error> {
-        for index in 0..self.config.partitions.len() {
-            let format = self.config.partitions[index].format;
-            if format.is_some_and(FileSystem::is_read_only) {
-                self.make(index, inputs, 0)?;
-            }
-        }
-        Ok(())
+        let partitions = self.config.partitions.iter().enumerate();
+        let is_read_only = |(_, partition): &(usize, &PartitionConfig)| {
+            partition.format.is_some_and(FileSystem::is_read_only)
+        };
+        let wanted: Vec<_> = partitions
+            .filter(is_read_only)
+            .map(|(index, _)| (index, 0))
+            .collect();
+        self.make(&wanted, inputs)
     }
 
     /// Makes the others among these partitions, as large as they are; not once more what
@@ -66,6 +80,7 @@ impl<'a> Workshop<'a> {
         layout: &ImageLayout,
         indices: impl IntoIterator<Item = usize>,
     ) -> Result<(), Error> {
+        let mut wanted = Vec::new();
         for index in indices {
             if matches!(inputs.partitions[index], PartitionInput::Made { .. }) {
                 continue;
@@ -76,10 +91,10 @@ impl<'a> Workshop<'a> {
             if let Some(entry) = entry
                 && format.is_some_and(is_writable)
             {
-                self.make(index, inputs, entry.size)?;
+                wanted.push((index, entry.size));
             }
         }
-        Ok(())
+        self.make(&wanted, inputs)
     }
 
     /// The folder, which is made when it is not there.
@@ -94,29 +109,72 @@ impl<'a> Workshop<'a> {
         Ok(self.folder.insert(folder).path())
     }
 
-    fn make(&mut self, index: usize, inputs: &mut Inputs, size: u64) -> Result<(), Error> {
+    /// Makes file systems of these sizes, as many at once as there are processors.
+    fn make(&mut self, wanted: &[(usize, u64)], inputs: &mut Inputs) -> Result<(), Error> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
         let folder = self.folder()?.to_owned();
-        let partition = &self.config.partitions[index];
-        let identity = &self.identities[index];
-        let tree = match std::mem::replace(&mut inputs.partitions[index], PartitionInput::Empty) {
-            PartitionInput::Tree(tree) => tree,
-            _ => FileTree::default(),
+        let mut jobs = Vec::new();
+        for (index, size) in wanted {
+            let input = std::mem::replace(&mut inputs.partitions[*index], PartitionInput::Empty);
+            let tree = match input {
+                PartitionInput::Tree(tree) => tree,
+                _ => FileTree::default(),
+            };
+            jobs.push((*index, self.order(*index, *size), tree));
+        }
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers = workers.min(jobs.len());
+        let making = Making::start(self.style);
+        let queue = Mutex::new(jobs.into_iter());
+        let sources = &inputs.sources;
+        let work = || {
+            let mut made = Vec::new();
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((index, order, tree)) = next else {
+                    return made;
+                };
+                let name = order.name();
+                making.begins(&name);
+                let folder = folder.join((index + 1).to_string());
+                made.push((index, mkfs::make(order, tree, sources, &folder)));
+                making.ends(&name);
+            }
         };
-        let order = Order {
-            partition,
+        let mut made = thread::scope(|scope| {
+            let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mut made = work();
+            for thread in threads {
+                let joined = thread.join();
+                made.extend(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            made
+        });
+        // Whichever was quicker, the result is the same.
+        made.sort_unstable_by_key(|(index, _)| *index);
+        for (index, made) in made {
+            let made = made.map_err(|source| Error::Partition {
+                number: u32::try_from(index + 1).unwrap_or(u32::MAX),
+                label: self.identities[index].label.clone(),
+                source: Box::new(source),
+            })?;
+            inputs.partitions[index] = made.into_input(&mut inputs.sources);
+        }
+        Ok(())
+    }
+
+    fn order(&self, index: usize, size: u64) -> Order<'_> {
+        let identity = &self.identities[index];
+        Order {
+            partition: &self.config.partitions[index],
             uuid: identity.uuid,
             label: &identity.label,
             size,
             sector: self.config.sector_size(),
             time: self.time,
-        };
-        let made = mkfs::make(order, tree, &mut inputs.sources, &folder);
-        inputs.partitions[index] = made.map_err(|source| Error::Partition {
-            number: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            label: identity.label.clone(),
-            source: Box::new(source),
-        })?;
-        Ok(())
+        }
     }
 
     fn open(&self) -> Result<TempDir, Error> {

@@ -219,6 +219,89 @@ fn hard_links_stay_and_a_whole_folder_is_read_in_place() {
     assert!(images[0] == images[1]);
 }
 
+/// Gives a program a capability, and attributes that stay on the host or come along. Run as
+/// root, by whom the chroot is entered too.
+const ATTRIBUTES: &str = "import os
+os.setxattr('tree/bin/program', 'security.capability', bytes.fromhex('0100000200040000' + '00' * 12))
+os.setxattr('tree/bin/program', 'user.note', b'a\\n\\0b')
+os.setxattr('tree/bin', 'user.folder', b'x' * 300)";
+
+#[test]
+fn capabilities_and_attributes_of_users_are_kept() {
+    let kit = kit();
+    let python = Peer::sid("python3").dir(kit.root());
+    python.args(["-c", ATTRIBUTES]).ok();
+    // mke2fs 1.47 takes no others.
+    let ext4 = "debugfs -R 'ea_get -x /bin/program security.capability' volume > found
+        grep '01 00 00 02 00 04' found";
+    let unpacked = "cd out; python3 -c \"import os
+assert os.getxattr('bin/program', 'security.capability').hex() == '0100000200040000' + '00' * 12
+assert os.getxattr('bin/program', 'user.note') == b'a\\n\\0b'
+assert os.getxattr('bin', 'user.folder') == b'x' * 300\"";
+    let erofs = EROFS.replace("--preserve", "--preserve-perms --no-preserve-owner --xattrs");
+    for (format, check) in [
+        ("ext4", format!("{EXT4}\n{ext4}")),
+        ("erofs", format!("{erofs}\n{unpacked}")),
+        ("squashfs", format!("{SQUASHFS}\n{unpacked}")),
+        (
+            "btrfs",
+            format!(
+                "{}\n{unpacked}",
+                BTRFS.replace("restore -mS", "restore -mSx")
+            ),
+        ),
+    ] {
+        describe(&kit, "", format, "");
+        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+        unpack(&kit, &check);
+    }
+}
+
+#[test]
+fn several_are_made_side_by_side_and_told_of() {
+    let kit = kit();
+    let partition = |format: &str, label: &str| {
+        format!(
+            "[[partition]]\ntype = \"linux-generic\"\nlabel = \"{label}\"\nformat = \"{format}\"\n\
+             copy-files = [\"tree:/\"]\n"
+        )
+    };
+    let formats = ["erofs", "ext4", "squashfs", "erofs", "ext4"];
+    let labels = ["a", "b", "c", "d", "e"];
+    let all: String = formats
+        .iter()
+        .zip(labels)
+        .map(|(format, label)| partition(format, label))
+        .collect();
+    kit.describe("", &all);
+    let said = kit
+        .compose_with_programs()
+        .args(["-q", "--progress=json", "image.toml"])
+        .run();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    for (format, label) in formats.iter().zip(labels) {
+        let told = |event: &str| {
+            said.find(&format!(
+                "{{\"event\":\"{event}\",\"name\":\"{format} `{label}`\"}}"
+            ))
+        };
+        assert!(told("making").unwrap() < told("made").unwrap(), "{said}");
+    }
+    let first = fs::read(kit.image()).unwrap();
+    // One after the other.
+    let compose = integration_tests::binary::built("compose");
+    let taskset = Peer::host("taskset").dir(kit.root()).env(
+        "PATH",
+        format!("{}:/usr/bin:/bin", kit.path("sid").display()),
+    );
+    taskset
+        .args(["-c", "0"])
+        .arg(compose)
+        .args(["-q", "image.toml"])
+        .ok();
+    assert!(first == fs::read(kit.image()).unwrap());
+}
+
 #[test]
 fn btrfs_has_its_subvolumes() {
     let kit = kit();

@@ -1,5 +1,7 @@
 use std::fs;
 
+use integration_tests::{Peer, binary};
+
 use crate::kit::{Kit, esp, manifest, noise};
 
 /// Runs `compose image.toml`, which must fail and leave nothing behind; returns
@@ -152,4 +154,32 @@ fn a_dry_run_writes_nothing() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["written"], false);
     assert_eq!(json["layout"]["partitions"][0]["type"], "esp");
+}
+
+#[test]
+fn a_full_disk_is_noticed_before_the_first_byte_and_leaves_nothing() {
+    let kit = Kit::with_tree();
+    kit.describe("", &esp(""));
+    fs::create_dir(kit.path("small")).unwrap();
+    let compose = binary::built("compose");
+    let script = |size: &str, options: &str| {
+        let script = format!(
+            "mount -t tmpfs -o size={size} tmpfs small; '{}' -q image.toml -o small/{options}; \
+             status=$?; ls -A small; exit $status",
+            compose.display()
+        );
+        let unshare = Peer::host("unshare").dir(kit.root());
+        unshare.args(["--mount", "--map-root-user", "bash", "-c", &script])
+    };
+    let output = script("2M", "image.raw").run();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("`small/image.raw` takes ")
+            && said.contains("has 2 MiB (2097152 bytes) free"),
+        "{said}"
+    );
+    assert!(said.contains("hint: free space"), "{said}");
+    assert_eq!(output.stdout, b"", "something was left behind");
+    assert_eq!(script("8M", "image.raw").ok(), "image.raw\n");
 }

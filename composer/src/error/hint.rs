@@ -4,6 +4,9 @@ use std::io;
 
 use super::Error;
 
+/// What helps where a file system is full.
+const FREE_SPACE: &str = "free space, or write the image to another file system";
+
 impl Error {
     /// What the user can do about it.
     #[must_use]
@@ -13,8 +16,9 @@ impl Error {
             Self::Manifest { source, .. } => return source.hint().map(ToOwned::to_owned),
             Self::Read { .. } => "check that it exists and is readable".to_owned(),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free space, or write the image to another file system".to_owned()
+                FREE_SPACE.to_owned()
             }
+            Self::DiskFull { .. } => FREE_SPACE.to_owned(),
             Self::Collision { .. } => "FAT ignores case: rename one of the two".to_owned(),
             Self::Twice { .. } => "name each place in a partition once".to_owned(),
             Self::VolumeFull { least, .. } => format!(

@@ -1,6 +1,9 @@
 //! A tree as a tar stream, in which everything belongs to root.
 //!
-//! Specification: `ustar` and `pax` interchange formats of POSIX.1-2024, chapter *pax*.
+//! Specification: `ustar` and `pax` interchange formats of POSIX.1-2024, chapter *pax*;
+//! extended attributes are records `SCHILY.xattr.NAME`, as star and GNU tar have them.
+
+use crate::tree::Attribute;
 
 /// The size of a block of an archive.
 pub const BLOCK: u64 = 512;
@@ -23,7 +26,13 @@ const MAX_SIZE: u64 = 0o777_7777_7777;
 
 /// The header of a member.
 #[must_use]
-pub fn header(path: &str, mode: u32, kind: Kind<'_>, time: u64) -> Vec<u8> {
+pub fn header(
+    path: &str,
+    mode: u32,
+    kind: Kind<'_>,
+    time: u64,
+    attributes: &[Attribute],
+) -> Vec<u8> {
     let (letter, size, link) = match kind {
         Kind::Directory => (b'5', 0, ""),
         Kind::File(size) => (b'0', size, ""),
@@ -33,11 +42,14 @@ pub fn header(path: &str, mode: u32, kind: Kind<'_>, time: u64) -> Vec<u8> {
     let mut records = Vec::new();
     for (key, text) in [("path", path), ("linkpath", link)] {
         if text.len() > 100 || !text.is_ascii() {
-            record(&mut records, key, text);
+            record(&mut records, key, text.as_bytes());
         }
     }
     if size > MAX_SIZE {
-        record(&mut records, "size", &size.to_string());
+        record(&mut records, "size", size.to_string().as_bytes());
+    }
+    for (name, value) in attributes {
+        record(&mut records, &format!("SCHILY.xattr.{name}"), value);
     }
     let mut header = Vec::new();
     if !records.is_empty() {
@@ -54,14 +66,16 @@ pub fn header(path: &str, mode: u32, kind: Kind<'_>, time: u64) -> Vec<u8> {
 pub const END: [u8; 1024] = [0; 1024];
 
 /// Appends a record of a pax header: its own length, key, value.
-fn record(records: &mut Vec<u8>, key: &str, value: &str) {
+fn record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     // The length counts its own digits.
     let mut length = rest + 1;
     while length != rest + length.to_string().len() {
         length += 1;
     }
-    records.extend_from_slice(format!("{length} {key}={value}\n").as_bytes());
+    records.extend_from_slice(format!("{length} {key}=").as_bytes());
+    records.extend_from_slice(value);
+    records.push(b'\n');
 }
 
 fn block(out: &mut Vec<u8>, path: &str, mode: u32, what: (u8, u64, &str), time: u64) {

@@ -80,7 +80,12 @@ impl Feed<'_> {
             (Node::Directory, _) => archive::Kind::Directory,
             (Node::Symlink(target), _) => archive::Kind::Symlink(target),
         };
-        let header = archive::header(path.as_str(), self.tree.mode(path), kind, self.time);
+        let attributes = match kind {
+            archive::Kind::Link(_) => &[],
+            _ => self.tree.attributes(path),
+        };
+        let mode = self.tree.mode(path);
+        let header = archive::header(path.as_str(), mode, kind, self.time, attributes);
         self.write(&header)?;
         let archive::Kind::File(size) = kind else {
             return Ok(());

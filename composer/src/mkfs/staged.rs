@@ -7,11 +7,13 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::XattrFlags;
+
 use super::links;
 use crate::error::{self, Error};
 use crate::raw;
 use crate::source::Sources;
-use crate::tree::{FileContent, FileTree, Node};
+use crate::tree::{Attribute, FileContent, FileTree, Node};
 
 /// A copy of a tree, which goes with this.
 #[derive(Debug)]
@@ -53,6 +55,7 @@ pub fn copy_tree(tree: &FileTree, sources: &Sources, folder: &Path) -> Result<()
         match node {
             Node::Directory => {
                 fs::create_dir(&place).map_err(error::write(&place))?;
+                set_attributes(&place, tree.attributes(path))?;
                 directories.push((place, tree.mode(path)));
             }
             Node::Symlink(leads) => symlink(leads, &place).map_err(error::write(&place))?,
@@ -62,6 +65,7 @@ pub fn copy_tree(tree: &FileTree, sources: &Sources, folder: &Path) -> Result<()
             }
             Node::File(content) => {
                 copy_content(content, sources, &place)?;
+                set_attributes(&place, tree.attributes(path))?;
                 set_mode(&place, tree.mode(path))?;
             }
         }
@@ -91,6 +95,14 @@ impl Drop for StagedTree {
 pub fn copy_content(content: &FileContent, sources: &Sources, to: &Path) -> Result<(), Error> {
     let file = File::create_new(to).map_err(error::write(to))?;
     raw::fill(&content.extents(), sources, &file, to)
+}
+
+fn set_attributes(path: &Path, attributes: &[Attribute]) -> Result<(), Error> {
+    for (name, value) in attributes {
+        let set = rustix::fs::setxattr(path, name.as_str(), value, XattrFlags::empty());
+        set.map_err(|errno| error::write(path)(errno.into()))?;
+    }
+    Ok(())
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {

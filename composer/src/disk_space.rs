@@ -1,0 +1,81 @@
+//! Whether a file system has room for a file that is to be written.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use extents::{Content, ExtentMap};
+
+use crate::error::{self, Error};
+use crate::size::ByteSize;
+use crate::source::Sources;
+
+/// File systems that share no blocks between files, by the numbers of `statfs(2)`: FAT, ext4
+/// and tmpfs. What others do is not known here.
+const SHARE_NOTHING: [u64; 3] = [0x4d44, 0xef53, 0x0102_1994];
+
+/// Refuses to write what cannot fit. `file` is the empty one that is written to.
+///
+/// Slices that may share their blocks with a source are not counted.
+///
+/// # Errors
+/// When there is too little room, or the file system cannot be asked.
+pub(crate) fn check(
+    file: &File,
+    output: &Path,
+    extents: &ExtentMap,
+    sources: &Sources,
+) -> Result<(), Error> {
+    let (kind, free) = ask(file, output)?;
+    let device = file.metadata().map_err(error::write(output))?.dev();
+    let is_copied = |content: &Content| match content {
+        Content::Bytes(_) => true,
+        Content::Slice { source, .. } => {
+            let (from, _) = sources.get(*source).stamp.inode;
+            from != device || SHARE_NOTHING.contains(&kind)
+        }
+    };
+    let copied = extents.extents().iter();
+    let copied = copied.filter(|extent| is_copied(&extent.content));
+    let needed = copied.map(|extent| extent.length).sum();
+    if needed > free {
+        return Err(full(output, needed, free));
+    }
+    Ok(())
+}
+
+/// A file system that turned out to be full, or another error as it is.
+pub(crate) fn explain(error: Error, file: &File, needed: u64) -> Error {
+    let is_full = |source: &std::io::Error| source.kind() == std::io::ErrorKind::StorageFull;
+    match &error {
+        Error::Write { path, source } if is_full(source) => {
+            // What is written so far goes with the file.
+            let emptied = file.set_len(0).is_ok();
+            match ask(file, path) {
+                Ok((_, free)) if emptied => full(path, needed, free),
+                _ => error,
+            }
+        }
+        _ => error,
+    }
+}
+
+fn full(path: &Path, needed: u64, free: u64) -> Error {
+    Error::DiskFull {
+        path: path.to_owned(),
+        needed: ByteSize(needed),
+        free: ByteSize(free),
+    }
+}
+
+/// The kind of a file system, and its free bytes.
+fn ask(file: &File, path: &Path) -> Result<(u64, u64), Error> {
+    let found = rustix::fs::fstatfs(file).map_err(|errno| error::write(path)(errno.into()))?;
+    let kind = u64::try_from(found.f_type).unwrap_or_default();
+    let block = u64::try_from(found.f_bsize).unwrap_or_default();
+    // Some file systems say nothing of their size.
+    if found.f_blocks == 0 {
+        return Ok((kind, u64::MAX));
+    }
+    Ok((kind, found.f_bavail.saturating_mul(block)))
+}
