@@ -34,7 +34,6 @@ pub mod ownership;
 pub mod pe;
 mod place;
 pub mod refind;
-pub mod spelling;
 pub mod systemd_boot;
 pub mod uki;
 pub mod xen;

@@ -7,11 +7,12 @@ mod values;
 
 use std::fmt::{Display, Write as _};
 
+use tree_manifest::spelling;
+
 use crate::error::Error;
 use crate::key_value::key_values;
 use crate::line::Line;
 use crate::loader_version::LoaderVersion;
-use crate::spelling;
 
 pub use values::{
     ConsoleMode, EnrollAction, EnrollTimeout, LogLevel, RebootOnError, SecureBootEnroll, Timeout,

@@ -7,7 +7,7 @@ mod texts;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use composer::scan::CheckDigests;
 pub use description::Description;
@@ -282,7 +282,7 @@ pub fn parse() -> Request {
         compose,
         generate,
         manual,
-    } = Cli::parse();
+    } = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     if let Some(what) = generate {
         return Request::Generate(what);
     }
@@ -336,10 +336,16 @@ pub fn parse() -> Request {
     })
 }
 
+/// Ends the program as clap does; of a command with a slip in it, the slip is said.
+fn refuse(error: clap::Error) -> ! {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    let refused = error.use_stderr();
+    let misspelt = refused.then(|| command_manual::misspelt(Cli::command(), &word));
+    misspelt.flatten().unwrap_or(error).exit()
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use tree_manifest::NotASize;
+use tree_manifest::{NotASize, spelling};
 use uuid::Uuid;
 
 use crate::error::{self, Error};
@@ -351,7 +351,8 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
         let line = before.matches('\n').count() + 1;
         format!("line {line}: ")
     });
-    format!("{}{}", place.unwrap_or_default(), error.message())
+    let message = spelling::suggest(error.message());
+    format!("{}{message}", place.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use tree_manifest::spelling;
+
 use crate::config::PartitionConfig;
 use crate::error::Error;
 
@@ -55,7 +57,10 @@ pub fn parse(files: &[DefinitionFile], specifiers: &Specifiers) -> Result<Partit
     for (key, value) in &values {
         let alone = json!({ "type": "", key: value });
         if let Err(error) = serde_json::from_value::<PartitionConfig>(alone) {
-            return Err(Error::config(path, format!("`{key}`: {error}")));
+            return Err(Error::config(
+                path,
+                format!("`{key}`: {}", spelling::suggest(&error.to_string())),
+            ));
         }
     }
     serde_json::from_value(Value::Object(values))

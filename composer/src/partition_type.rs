@@ -9,6 +9,7 @@ mod architecture;
 use std::fmt;
 use std::str::FromStr;
 
+use tree_manifest::spelling;
 use uuid::{Uuid, uuid};
 
 use architecture::{ARCHITECTURES, ROLES};
@@ -164,12 +165,16 @@ impl fmt::Display for PartitionType {
 
 /// The text names no partition type.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` is not a partition type: write a GUID or one of {}", .0.escape_debug(), names())]
+#[error("`{}` is not a partition type{}", .0.escape_debug(), way_out(.0))]
 pub struct NotAType(String);
 
-fn names() -> String {
+fn way_out(text: &str) -> String {
+    let known = NAMED.iter().map(|(name, _)| *name).chain(["root", "usr"]);
+    if let Some(name) = spelling::nearest(text, known) {
+        return format!("; did you mean `{name}`?");
+    }
     format!(
-        "{}, or `root`, `usr`, `root-ARCHITECTURE`, `usr-ARCHITECTURE`, each also with `-verity` and `-verity-sig`",
+        ": write a GUID or one of {}, or `root`, `usr`, `root-ARCHITECTURE`, `usr-ARCHITECTURE`, each also with `-verity` and `-verity-sig`",
         NAMED.map(|(name, _)| name).join(", ")
     )
 }

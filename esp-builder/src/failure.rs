@@ -15,7 +15,7 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Usage(String),
     /// A setting of the menu that there is not, or that takes no such value.
-    #[error("--set")]
+    #[error("`--set` was refused")]
     Setting(#[source] bootloaders::Error),
     /// The settings file could not be read.
     #[error("cannot read settings `{}`", path.display())]

@@ -107,7 +107,7 @@ fn room_of(room: &Use) -> String {
         peak,
         after,
     } = room;
-    format!("room: {before} of {total} taken, {peak} at the fullest, {after} afterwards")
+    format!("room: {before} now, {peak} at the fullest, {after} after, of {total}")
 }
 
 fn verb(action: Action) -> &'static str {

@@ -28,7 +28,7 @@ use cli::{Cli, Command, generate};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     let result = match cli.command.take() {
         Some(Command::Live(command)) => installer::run(command),
         Some(Command::Signing(command)) => notary::run(command),
@@ -44,13 +44,21 @@ fn main() -> ExitCode {
         }
         Err(Failure::Usage(message)) => {
             let kind = clap::error::ErrorKind::MissingRequiredArgument;
-            Cli::command().error(kind, message).exit()
+            refuse(Cli::command().error(kind, message))
         }
         Err(failure) => {
             report::failure(&failure);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends the program as clap does; of a command with a slip in it, the slip is said.
+fn refuse(error: clap::Error) -> ! {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    let refused = error.use_stderr();
+    let misspelt = refused.then(|| command_manual::misspelt(Cli::command(), &word));
+    misspelt.flatten().unwrap_or(error).exit()
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use bootloaders::spelling;
 use clap::{Args, Command};
 use serde::de::{Deserialize, Deserializer, Error as _};
+use tree_manifest::spelling;
 
 use crate::cli::Flags;
 use crate::failure::Failure;

@@ -34,6 +34,7 @@ mod path;
 mod pieces;
 mod provenance;
 mod size;
+pub mod spelling;
 
 pub use digest::{Hasher, Sha256};
 pub use error::{Error, PathError};

@@ -64,6 +64,20 @@ pub fn reference(command: Command) -> String {
     markdown::render(&Page::all(command))
 }
 
+/// The error for a command line that was refused, or did nothing, because its first word is a
+/// subcommand with a slip in it. `None` when the word is like none.
+#[must_use]
+pub fn misspelt(mut command: Command, word: &str) -> Option<clap::Error> {
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    if names.contains(&word) {
+        return None;
+    }
+    let name = tree_manifest::spelling::nearest(word, names)?;
+    let word = word.escape_debug();
+    let message = format!("there is no command `{word}`; did you mean `{name}`?");
+    Some(command.error(clap::error::ErrorKind::InvalidSubcommand, message))
+}
+
 /// A completion script.
 #[must_use]
 pub fn completion(mut command: Command, shell: Shell) -> String {

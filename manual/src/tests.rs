@@ -57,6 +57,16 @@ fn a_reference_has_every_command() {
 }
 
 #[test]
+fn a_slip_in_a_command_is_found() {
+    let error = misspelt(tool(), "lok").unwrap().to_string();
+    let expected = "error: there is no command `lok`; did you mean `look`?";
+    assert!(error.starts_with(expected), "{error}");
+    for word in ["look", "file.txt", ""] {
+        assert!(misspelt(tool(), word).is_none(), "{word}");
+    }
+}
+
+#[test]
 fn completions_know_the_subcommands() {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         assert!(completion(tool(), shell).contains("look"), "{shell}");

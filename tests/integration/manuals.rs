@@ -106,3 +106,17 @@ fn the_reference_of_flags_is_what_the_programs_read() {
         );
     }
 }
+
+#[test]
+fn a_misspelt_command_is_told_what_it_was_meant_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    for (program, arguments, meant) in [
+        ("esp-builder", &["instal"][..], "install"),
+        ("esp-builder", &["stauts", "--esp", "/boot"], "status"),
+        ("compose", &["inspct", "disk.raw"], "inspect"),
+    ] {
+        let ours = Peer::ours(&binary::built(program), folder.path());
+        let said = ours.args(arguments).fails(2);
+        assert!(said.contains(&format!("did you mean `{meant}`?")), "{said}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The keys of repart.d, each by its name there and in `image.toml`.
 
 use serde_json::{Map, Value};
+use tree_manifest::spelling;
 
 use super::ini::{self, Assignment};
 use super::specifier::Specifiers;
@@ -125,7 +126,13 @@ pub fn assign(
         if assignment.key.starts_with("X-") {
             return Ok(());
         }
-        return Err("there is no such key in repart.d of systemd 262".to_owned());
+        let names = KEYS.iter().map(|key| key.name);
+        let nearest = spelling::nearest(&assignment.key, names);
+        let nearest = nearest.map(|name| format!("; did you mean `{name}`?"));
+        let nearest = nearest.unwrap_or_default();
+        return Err(format!(
+            "there is no such key in repart.d of systemd 262{nearest}"
+        ));
     };
     let text = assignment.value.as_str();
     if text.is_empty() && !["Label", "VolumeLabel"].contains(&key.name) {

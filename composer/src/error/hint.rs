@@ -1,6 +1,7 @@
 //! What users can do about errors.
 
 use std::io;
+use std::path::Path;
 
 use super::Error;
 
@@ -68,8 +69,14 @@ impl Error {
             Self::NoSource(_) => {
                 "build a tree with `esp-builder OUT` and take its manifest".to_owned()
             }
+            Self::NotInImage { path, .. } => what_it_has(path),
             Self::Changed { .. } => "run again when nothing writes to it".to_owned(),
             _ => return None,
         })
     }
+}
+
+fn what_it_has(image: &Path) -> String {
+    let image = image.display();
+    format!("`compose inspect {image}` and `compose ls -R {image}` say what it has")
 }
