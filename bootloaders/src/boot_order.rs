@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::load_option::LoadOption;
+use crate::load_option::{LoadOption, Started};
 
 /// The variable that holds the order.
 pub const BOOT_ORDER: &str = "BootOrder";
@@ -29,15 +29,34 @@ pub enum Rank {
     Any,
 }
 
-/// A variable that is to have another value.
+/// A variable that is to be another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VariableChange {
     /// Its name, of the global vendor.
     pub name: String,
-    /// Its value, without attributes.
-    pub value: Vec<u8>,
-    /// Whether it is not there yet.
-    pub is_new: bool,
+    /// What becomes of it.
+    pub write: VariableWrite,
+}
+
+/// What becomes of a variable. Values are without attributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VariableWrite {
+    /// It is made.
+    Create(Vec<u8>),
+    /// It gets another value.
+    Replace(Vec<u8>),
+    /// It goes.
+    Remove,
+}
+
+impl VariableWrite {
+    fn of(value: Vec<u8>, is_there: bool) -> Self {
+        if is_there {
+            Self::Replace(value)
+        } else {
+            Self::Create(value)
+        }
+    }
 }
 
 impl BootOptions {
@@ -65,8 +84,19 @@ impl BootOptions {
         }
     }
 
+    /// Takes options away, from the order too.
+    pub fn remove(&mut self, is_gone: &dyn Fn(&Started) -> bool) {
+        self.options.retain(|number, value| {
+            let is_gone = Started::by(value).is_some_and(|started| is_gone(&started));
+            if is_gone {
+                self.order.retain(|other| other != number);
+            }
+            !is_gone
+        });
+    }
+
     /// The variables that differ in `after`, in the order in which they are to be
-    /// written: an option before the order that names it.
+    /// written: an option before the order that names it, and one that goes after that.
     #[must_use]
     pub fn changes_to(&self, after: &Self) -> Vec<VariableChange> {
         let differs = |(number, value): &(&u16, &Vec<u8>)| self.options.get(number) != Some(*value);
@@ -74,18 +104,23 @@ impl BootOptions {
         let mut changes: Vec<_> = options
             .map(|(number, value)| VariableChange {
                 name: option_name(*number),
-                value: value.clone(),
-                is_new: !self.options.contains_key(number),
+                write: VariableWrite::of(value.clone(), self.options.contains_key(number)),
             })
             .collect();
         if self.order != after.order {
             let numbers = after.order.iter().copied();
+            let value = numbers.flat_map(u16::to_le_bytes).collect();
             changes.push(VariableChange {
                 name: BOOT_ORDER.to_owned(),
-                value: numbers.flat_map(u16::to_le_bytes).collect(),
-                is_new: self.order.is_empty(),
+                write: VariableWrite::of(value, !self.order.is_empty()),
             });
         }
+        let gone = self.options.keys();
+        let gone = gone.filter(|number| !after.options.contains_key(number));
+        changes.extend(gone.map(|number| VariableChange {
+            name: option_name(*number),
+            write: VariableWrite::Remove,
+        }));
         changes
     }
 
@@ -162,7 +197,8 @@ mod tests {
             let changes = machine().changes_to(&after);
             let names: Vec<_> = changes.iter().map(|change| change.name.as_str()).collect();
             assert_eq!(names, ["Boot0002", "BootOrder"]);
-            assert!(changes[0].is_new && !changes[1].is_new);
+            assert!(matches!(changes[0].write, VariableWrite::Create(_)));
+            assert!(matches!(changes[1].write, VariableWrite::Replace(_)));
         }
     }
 
@@ -179,6 +215,33 @@ mod tests {
         after.register(&option(1), Rank::First);
         assert_eq!(after.order, [9, 1, 7, 0]);
         assert_eq!(after.options[&9], option(1).encode());
+    }
+
+    #[test]
+    fn an_option_that_goes_is_named_by_no_order() {
+        let mut before = machine();
+        before.options.insert(7, option(1).encode());
+        before.options.insert(8, option(2).encode());
+        let mut after = before.clone();
+        after.remove(&|started| {
+            let Started {
+                description,
+                guid,
+                program,
+            } = started;
+            description == "Linux Boot Manager"
+                && *guid == [1; 16]
+                && program == "EFI/SYSTEMD/SYSTEMD-BOOTX64.EFI"
+        });
+        assert_eq!(after.order, [1, 0]);
+        let changes = before.changes_to(&after);
+        let order = VariableWrite::Replace(vec![1, 0, 0, 0]);
+        let expected = [("BootOrder", order), ("Boot0007", VariableWrite::Remove)];
+        let expected = expected.map(|(name, write)| VariableChange {
+            name: name.to_owned(),
+            write,
+        });
+        assert_eq!(changes, expected);
     }
 
     #[test]

@@ -84,17 +84,40 @@ impl LoadOption {
     /// some writes paths in upper case.
     #[must_use]
     pub fn is_the_target_of(&self, value: &[u8]) -> bool {
-        let Some((guid, program)) = target(value) else {
-            return false;
-        };
-        let program = program.replace('\\', "/");
-        guid == self.partition.guid
-            && fat::fold(program.trim_start_matches('/')) == fat::fold(self.program.as_str())
+        Started::by(value).is_some_and(|started| {
+            let own = fat::fold(self.program.as_str());
+            started.guid == self.partition.guid && started.program == own
+        })
     }
 }
 
-/// The partition and the path that an option starts; `None` of one that starts
-/// something else than a file of a GPT partition, or is none.
+/// What an option of firmware starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// What firmware's menu shows.
+    pub description: String,
+    /// The unique GUID of the partition, in the order of bytes on the disk.
+    pub guid: [u8; 16],
+    /// The program there, as FAT compares names.
+    pub program: String,
+}
+
+impl Started {
+    /// Reads an option; `None` of one that starts something else than a file of a GPT
+    /// partition, or is none.
+    #[must_use]
+    pub fn by(value: &[u8]) -> Option<Self> {
+        let (guid, program) = target(value)?;
+        let program = program.replace('\\', "/");
+        Some(Self {
+            description: text_of(&value[6..]),
+            guid,
+            program: fat::fold(program.trim_start_matches('/')),
+        })
+    }
+}
+
+/// The partition and the path that an option starts.
 fn target(value: &[u8]) -> Option<([u8; 16], String)> {
     let path_length = usize::from(u16::from_le_bytes(*value.get(4..)?.first_chunk()?));
     let description = value.get(6..)?.chunks_exact(2);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bootloaders::boot_counting::Counter;
-use bootloaders::boot_order::VariableChange;
+use bootloaders::boot_order::{VariableChange, VariableWrite};
 use esp_builder::live::changes::{Action, Change};
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::Installation;
@@ -51,17 +51,22 @@ fn text_of_firmware(changes: &[VariableChange]) -> String {
         text.push_str("firmware\n");
     }
     for change in changes {
-        let size = ByteSize(change.value.len() as u64);
+        let size = match &change.write {
+            VariableWrite::Create(value) | VariableWrite::Replace(value) => {
+                ByteSize(value.len() as u64).to_string()
+            }
+            VariableWrite::Remove => String::new(),
+        };
         let _ = writeln!(text, "  {:<8} {size:>11}  {}", verb_of(change), change.name);
     }
     text
 }
 
 fn verb_of(change: &VariableChange) -> &'static str {
-    verb(if change.is_new {
-        Action::Add
-    } else {
-        Action::Replace
+    verb(match change.write {
+        VariableWrite::Create(_) => Action::Add,
+        VariableWrite::Replace(_) => Action::Replace,
+        VariableWrite::Remove => Action::Remove,
     })
 }
 

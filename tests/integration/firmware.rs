@@ -42,6 +42,13 @@ tag=append install
 tag=first install --reinstall
 efibootmgr | sed -n 's/^BootOrder: /order=/p'
 echo "number=$(number_of)"
+dead() {
+  efibootmgr -q --create --disk /dev/vda --part 1 --label "$1" --loader '\EFI\gone\gone.efi'
+}
+dead GRUB
+dead Somebody
+tag=gone install
+efibootmgr | sed -n 's/^Boot[0-9A-F]*\* \(GRUB\|Somebody\).*/left=\1/p'
 rm -r EFI/BOOT
 "#;
 
@@ -92,6 +99,8 @@ fn firmware_starts_the_boot_option_that_efibootmgr_would_have_made() {
         ("said.append6", "  add            160 B  Boot0003"),
         ("said.first6", "  replace          8 B  BootOrder"),
         ("number", "0003"),
+        ("said.gone7", "  remove                Boot0004"),
+        ("left", "Somebody"),
         ("order", "0003,0001,0000,0002"),
     ] {
         assert_eq!(first.get(key), Some(value), "{key}: {first:#?}");

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use integration_tests::{Machine, Peer, TinyPe};
+use integration_tests::{Machine, Peer, TinyPe, lab};
 use serde_json::Value;
 
 use crate::kit::{Kit, esp};
@@ -259,6 +259,30 @@ fn what_is_installed_is_signed_once_and_again_when_the_certificate_changes() {
     assert_eq!(live(&kit, "verify").run().status.code(), Some(3));
     live(&kit, "repair").ok();
     assert_eq!(judge(&kit, "esp", "keys/db.pem"), 4);
+}
+
+/// Images are signed as a whole, kernels in them not.
+#[test]
+fn images_of_a_menu_are_signed_once_whether_listed_or_named() {
+    let kit = with_profile();
+    let stub = lab::systemd_stub();
+    fs::copy(stub, kit.path("stub")).unwrap();
+    for layout in ["uki", "type1-uki"] {
+        let arguments = ["--layout", layout, "--stub", "stub"];
+        let (said, signed) = install(&kit, "keys", &arguments);
+        let loader = usize::from(layout == "uki");
+        assert_eq!(signed, 2 + loader, "two images and a boot loader: {said}");
+        assert_eq!(judge(&kit, "esp", "keys/db.pem"), 4);
+        let (said, signed) = install(&kit, "keys", &arguments);
+        assert!(said.contains("nothing to do") && signed == 0, "{said}");
+        assert_eq!(live(&kit, "verify").ok(), "esp: as it was written down\n");
+        let tree = format!("signed-{layout}");
+        build(&kit, &SIGNED).args(arguments).arg(&tree).ok();
+        assert_eq!(judge(&kit, &tree, "keys/db.pem"), 4);
+        assert_eq!(states(&kit, &tree, "signed"), 4);
+    }
+    let entries = fs::read_dir(kit.path("esp/EFI/Linux")).unwrap();
+    assert_eq!(entries.count(), 0, "what was listed is gone");
 }
 
 #[test]

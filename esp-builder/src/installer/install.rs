@@ -63,7 +63,7 @@ pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
     } else {
         let loaders = (settings.boot_loader.name, &planned.loaders[..]);
         let rank = rank(reinstall, &installations);
-        let found = firmware::changes(&args.efivars, &targets, loaders, rank);
+        let found = firmware::changes(&args.efivars, &installations, loaders, rank);
         unless_graceful(found, args.graceful || dry_run)?
     };
     if goal == Goal::Diff {

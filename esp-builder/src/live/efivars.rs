@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bootloaders::boot_order::{
-    BOOT_ORDER, BootOptions, VariableChange, option_number, parse_order,
+    BOOT_ORDER, BootOptions, VariableChange, VariableWrite, option_number, parse_order,
 };
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
@@ -70,18 +70,17 @@ pub fn boot_options(efivars: &Path) -> Result<BootOptions, Error> {
     Ok(found)
 }
 
-/// Gives a variable of firmware's its value.
+/// Gives a variable of firmware's its value, or takes the variable away.
 ///
 /// # Errors
 /// When firmware or the kernel refuses it. A new variable is then not there.
 pub fn write(efivars: &Path, change: &VariableChange) -> Result<(), Error> {
     let path = efivars.join(format!("{}-{GLOBAL}", change.name));
-    let mut bytes = ATTRIBUTES.to_vec();
-    bytes.extend(&change.value);
-    let written = if change.is_new {
-        create(&path, &bytes)
-    } else {
-        replace(&path, &bytes)
+    let bytes = |value: &[u8]| [&ATTRIBUTES, value].concat();
+    let written = match &change.write {
+        VariableWrite::Create(value) => create(&path, &bytes(value)),
+        VariableWrite::Replace(value) => replace(&path, &bytes(value)),
+        VariableWrite::Remove => remove(&path),
     };
     written.map_err(|source| Error::Variable {
         name: change.name.clone(),
@@ -101,16 +100,25 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The kernel makes variables immutable, against `rm -r`. Who writes one lifts that
 /// for as long; file systems without such a mark have none to lift.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.write_all(bytes)
+    };
+    without_mark(path, &write)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    without_mark(path, &|| fs::remove_file(path))
+}
+
+fn without_mark(path: &Path, write: &dyn Fn() -> io::Result<()>) -> io::Result<()> {
     let look = File::open(path)?;
     let marks = ioctl_getflags(&look).unwrap_or(IFlags::empty());
     let is_immutable = marks.contains(IFlags::IMMUTABLE);
     if is_immutable {
         ioctl_setflags(&look, marks - IFlags::IMMUTABLE)?;
     }
-    let written = OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
+    let written = write();
     if is_immutable {
         // The value counts; the mark comes back at the next boot at the latest.
         let _ = ioctl_setflags(&look, marks);
@@ -154,11 +162,12 @@ mod tests {
         let mut after = before.clone();
         after.options.insert(0, b"x".to_vec());
         after.options.insert(1, b"new".to_vec());
-        after.order = vec![1, 10, 0];
+        after.options.remove(&10);
+        after.order = vec![1, 0];
         for change in before.changes_to(&after) {
             // Efivarfs takes a file's length from the write; others keep the rest.
             let path = efivars.path().join(format!("{}-{GLOBAL}", change.name));
-            if !change.is_new {
+            if matches!(change.write, VariableWrite::Replace(_)) {
                 File::options()
                     .write(true)
                     .truncate(true)
