@@ -76,40 +76,51 @@ fn find_systemd_boot(
     arches: &BTreeSet<Arch>,
     toplevel: Option<&Path>,
 ) -> Result<Vec<LoaderBinary>, Error> {
-    let mut found: BTreeMap<Arch, LoaderBinary> = BTreeMap::new();
-    for path in &settings.systemd_boot {
-        let binary = inspect(path)?;
-        let (arch, second) = (binary.arch, binary.file.clone());
-        if let Some(first) = found.insert(arch, binary) {
-            return Err(Error::Loader(LoaderError::TwoLoaders {
+    let given = &settings.systemd_boot;
+    by_architecture(given, arches, &inspect, &|arch| {
+        let mut places = Vec::new();
+        if given.is_empty() {
+            let name = systemd_boot::binary_name(arch);
+            let names = [format!("{name}.signed"), name];
+            places = search(&names, sources, toplevel);
+        }
+        match places.iter().find_map(|place| place.file.as_ref()) {
+            Some(file) => inspect(file),
+            None => Err(Error::Loader(LoaderError::NoLoader {
                 name: BootLoader::SystemdBoot,
+                arch,
+                searched: places.into_iter().map(|place| place.path).collect(),
+            })),
+        }
+    })
+}
+
+/// The binaries that are given, all of them, and one that is found for each architecture
+/// without one.
+fn by_architecture(
+    given: &[PathBuf],
+    arches: &BTreeSet<Arch>,
+    inspect: &dyn Fn(&Path) -> Result<LoaderBinary, Error>,
+    find: &dyn Fn(Arch) -> Result<LoaderBinary, Error>,
+) -> Result<Vec<LoaderBinary>, Error> {
+    let mut binaries: BTreeMap<Arch, LoaderBinary> = BTreeMap::new();
+    for path in given {
+        let binary = inspect(path)?;
+        let (name, arch, second) = (binary.name, binary.arch, binary.file.clone());
+        if let Some(first) = binaries.insert(arch, binary) {
+            return Err(Error::Loader(LoaderError::TwoLoaders {
+                name,
                 arch,
                 first: first.file,
                 second,
             }));
         }
     }
-    for &arch in arches {
-        if found.contains_key(&arch) {
-            continue;
-        }
-        let mut places = Vec::new();
-        if settings.systemd_boot.is_empty() {
-            let name = systemd_boot::binary_name(arch);
-            let names = [format!("{name}.signed"), name];
-            places = search(&names, sources, toplevel);
-        }
-        let Some(file) = places.iter().find_map(|place| place.file.as_ref()) else {
-            let searched = places.into_iter().map(|place| place.path).collect();
-            return Err(Error::Loader(LoaderError::NoLoader {
-                name: BootLoader::SystemdBoot,
-                arch,
-                searched,
-            }));
-        };
-        found.insert(arch, inspect(file)?);
+    let missing = arches.iter().filter(|arch| !binaries.contains_key(arch));
+    for arch in missing.copied().collect::<Vec<_>>() {
+        binaries.insert(arch, find(arch)?);
     }
-    Ok(found.into_values().collect())
+    Ok(binaries.into_values().collect())
 }
 
 /// The text before the entries of a menu, which ends its last line.

@@ -4,7 +4,7 @@
     reason = "looks for binaries and runs what makes one"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,7 @@ use bootloaders::{Arch, BootLoader, grub};
 use extents::ExtentMap;
 use tree_manifest::TreePath;
 
-use super::{LoaderBinary, Program, read};
+use super::{LoaderBinary, Program, by_architecture, read};
 use crate::assembled::{Assembled, Pieces};
 use crate::error::{Error, LoaderError};
 use crate::plan::Recipe;
@@ -35,30 +35,16 @@ pub(super) fn find(
     chosen: &LoaderInput,
     arches: &BTreeSet<Arch>,
 ) -> Result<Vec<LoaderBinary>, Error> {
-    let mut found: BTreeMap<Arch, LoaderBinary> = BTreeMap::new();
-    for path in &chosen.binaries {
-        let binary = inspect(chosen.name, path)?;
-        let (arch, second) = (binary.arch, binary.file.clone());
-        if let Some(first) = found.insert(arch, binary) {
-            return Err(Error::Loader(LoaderError::TwoLoaders {
-                name: chosen.name,
-                arch,
-                first: first.file,
-                second,
-            }));
-        }
-    }
-    for &arch in arches {
-        if found.contains_key(&arch) {
-            continue;
-        }
-        let binary = match &chosen.grub_mkimage {
-            Some(program) => make_grub(program, arch)?,
-            None => inspect(chosen.name, &search(chosen, arch)?)?,
-        };
-        found.insert(arch, binary);
-    }
-    Ok(found.into_values().collect())
+    let inspect = |path: &Path| inspect(chosen.name, path);
+    by_architecture(
+        &chosen.binaries,
+        arches,
+        &inspect,
+        &|arch| match &chosen.grub_mkimage {
+            Some(program) => make_grub(program, arch),
+            None => inspect(&search(chosen, arch)?),
+        },
+    )
 }
 
 fn search(chosen: &LoaderInput, arch: Arch) -> Result<PathBuf, Error> {
