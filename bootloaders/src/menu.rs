@@ -17,6 +17,10 @@ use crate::line::Line;
 use crate::loader_conf::Timeout;
 use crate::{extlinux, grub, limine, refind};
 
+mod shown;
+
+pub use shown::{Shown, shown};
+
 /// A menu, from its first line to its last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Menu {

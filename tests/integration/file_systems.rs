@@ -238,7 +238,10 @@ fn capabilities_and_attributes_of_users_are_kept() {
 assert os.getxattr('bin/program', 'security.capability').hex() == '0100000200040000' + '00' * 12
 assert os.getxattr('bin/program', 'user.note') == b'a\\n\\0b'
 assert os.getxattr('bin', 'user.folder') == b'x' * 300\"";
-    let erofs = EROFS.replace("--preserve", "--preserve-perms --no-preserve-owner --xattrs");
+    let erofs = EROFS.replace(
+        "--preserve",
+        "--preserve-perms --no-preserve-owner --xattrs",
+    );
     for (format, check) in [
         ("ext4", format!("{EXT4}\n{ext4}")),
         ("erofs", format!("{erofs}\n{unpacked}")),

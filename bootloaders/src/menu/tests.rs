@@ -111,6 +111,58 @@ fn an_entry_of_any_kind_becomes_a_line() {
 }
 
 #[test]
+fn what_is_written_is_shown_again_in_every_language() {
+    let menu = hostile();
+    let mut all: Vec<&Item> = Vec::new();
+    for item in &menu.items {
+        all.push(item);
+        all.extend(&item.children);
+    }
+    let languages = [
+        ("grub.cfg", Language::Grub(grub::Partition::OfKernel)),
+        ("limine.conf", Language::Limine(limine::Digests::new())),
+        ("refind.conf", Language::Refind),
+        ("extlinux.conf", Language::Extlinux(None)),
+    ];
+    for (name, language) in languages {
+        let mut lines = shown(name, &language.write(&menu));
+        let default = lines.iter().filter(|line| line.is_default);
+        let default: Vec<_> = default.map(|line| line.title.as_str()).collect();
+        assert_eq!(default, [menu.default_item().title.as_str()], "{name}");
+        let sort = |titles: &mut Vec<String>| titles.sort();
+        let mut titles: Vec<_> = lines.iter().map(|line| line.title.clone()).collect();
+        let is_shown = |item: &&&Item| name != "extlinux.conf" || item.name != "shell";
+        let expected = all
+            .iter()
+            .filter(is_shown)
+            .map(|item| item.title.to_string());
+        let mut expected: Vec<_> = expected.collect();
+        sort(&mut titles);
+        sort(&mut expected);
+        assert_eq!(titles, expected, "{name}");
+        lines.retain(|line| line.title == "NixOS");
+        let file = |name: &str| TreePath::new(format!("EFI/nixos/{name}")).unwrap();
+        let files = &lines[0].files;
+        assert!(files.contains(&file("k-bzImage.efi")), "{name}: {files:?}");
+        assert!(files.contains(&file("i-initrd.efi")), "{name}: {files:?}");
+    }
+    assert_eq!(shown("loader.conf", "timeout 5\n"), []);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_a_reader_panic(text in r#"[ a-z/"'{}$\\\n]{0,80}"#) {
+        let start = ["menuentry ", "chainloader", "/ ", "LABEL ", "options \""];
+        for name in ["grub.cfg", "limine.conf", "refind.conf", "extlinux.conf"] {
+            for start in start {
+                let _ = shown(name, &format!("{start}{text}"));
+                let _ = shown(name, &format!("menuentry 'x'\n{start}{text}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_generation_that_is_left_out_takes_its_specialisations_along() {
     let menu = hostile();
     let is_second = |item: &Item| item.generation.as_ref().is_none_or(|id| id.number == 2);

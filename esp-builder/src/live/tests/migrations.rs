@@ -146,6 +146,26 @@ fn nothing_of_the_old_boot_loader_is_left() {
 }
 
 #[test]
+fn the_lines_of_a_menu_in_one_file_are_shown() {
+    let kit = kit();
+    let root = memory();
+    let refind = plan_for(&kit, BootLoader::Refind, &[1, 2]);
+    install(&refind, root.path(), &policy(&kit, &[]));
+    let kernel = root.path().join("EFI/nixos/k1-linux-bzImage.efi");
+    fs::remove_file(kernel).unwrap();
+    let status = super::super::status::status(&mounts(root.path()), &BTreeSet::new()).unwrap();
+    let lines = status.entries.iter().map(|entry| {
+        let missing: Vec<_> = entry.missing.iter().map(TreePath::name).collect();
+        let (name, title, is_default) = (&entry.name, &entry.title, entry.is_default);
+        format!("{name} {title} {} {is_default} {missing:?}", entry.size)
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    EFI/BOOT/refind.conf NixOS (Generation 2 26.05) 20.0 KiB true []
+    EFI/BOOT/refind.conf NixOS (Generation 1 26.05) 19.5 KiB false ["k1-linux-bzImage.efi"]
+    "#);
+}
+
+#[test]
 fn a_menu_without_a_generation_has_no_line_of_it() {
     let kit = kit();
     let plan = plan_for(&kit, BootLoader::Refind, &[1, 2, 3]);
