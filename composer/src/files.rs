@@ -115,7 +115,7 @@ fn cat(path: &Path, place: &str) -> Result<(), Error> {
     }
 }
 
-fn file(image: &Image, item: Item) -> Result<Item, Error> {
+fn file<'v>(image: &Image, item: Item<'v>) -> Result<Item<'v>, Error> {
     if item.is_directory {
         let what = format!("file `/{}`: it is a directory", item.path);
         return Err(Error::NotInImage {

@@ -54,7 +54,7 @@ pub fn structure(image: &Image) -> Result<Vec<String>, Error> {
 /// When the volume cannot be read.
 pub fn against(volume: &Volume<'_>, tree: &Tree) -> Result<Vec<String>, Error> {
     let items = volume.walk("")?;
-    let by_path: BTreeMap<&str, &Item> = items
+    let by_path: BTreeMap<&str, &Item<'_>> = items
         .iter()
         .map(|item| (item.path.as_str(), item))
         .collect();

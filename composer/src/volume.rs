@@ -1,12 +1,15 @@
 //! Reads the FAT file system of a partition, with the `fatfs` crate.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 
 use tree_manifest::Sha256;
 
 use crate::error::Error;
 use crate::image::Image;
-use crate::window::Window;
+
+mod disk;
+
+use disk::Disk;
 
 /// A directory has at most 65536 entries of 32 bytes; reading one also reads the
 /// table. What takes more does not end.
@@ -19,8 +22,8 @@ const MAX_DEPTH: usize = 128;
 pub struct Volume<'a> {
     image: &'a Image,
     number: u32,
-    file_system: fatfs::FileSystem<Shared>,
-    window: Shared,
+    file_system: fatfs::FileSystem<Disk>,
+    disk: Disk,
 }
 
 impl std::fmt::Debug for Volume<'_> {
@@ -32,14 +35,16 @@ impl std::fmt::Debug for Volume<'_> {
 }
 
 /// A file or directory of a volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+#[derive(Debug, Clone)]
+pub struct Item<'v> {
     /// Its path from the root, without a leading `/`.
     pub path: String,
     /// Whether it is a directory.
     pub is_directory: bool,
     /// Its length in bytes; 0 for a directory.
     pub size: u64,
+    /// Where it is, so that no directory is searched to read it; the root has none.
+    entry: Option<fatfs::DirEntry<'v, Disk>>,
 }
 
 /// What a volume says of itself.
@@ -66,18 +71,17 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// When there is no such partition, or no FAT file system in it.
     pub fn open(image: &'a Image, number: u32) -> Result<Self, Error> {
-        let window = Shared::new(image.partition(number)?);
-        window
-            .check_size()
+        let disk = Disk::new(image.partition(number)?);
+        disk.check_size()
             .map_err(|reason| not_fat(image, number, &reason))?;
         let options = fatfs::FsOptions::new().update_accessed_date(false);
-        let file_system = fatfs::FileSystem::new(window.clone(), options)
+        let file_system = fatfs::FileSystem::new(disk.clone(), options)
             .map_err(|error| not_fat(image, number, &error.to_string()))?;
         Ok(Self {
             image,
             number,
             file_system,
-            window,
+            disk,
         })
     }
 
@@ -106,7 +110,7 @@ impl<'a> Volume<'a> {
     ///
     /// # Errors
     /// When there is nothing of this path.
-    pub fn find(&self, path: &str) -> Result<Item, Error> {
+    pub fn find(&self, path: &str) -> Result<Item<'_>, Error> {
         let path = path.trim_matches('/');
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         if path.is_empty() {
@@ -114,6 +118,7 @@ impl<'a> Volume<'a> {
                 path: String::new(),
                 is_directory: true,
                 size: 0,
+                entry: None,
             });
         }
         let fold = tree_manifest::fat::fold;
@@ -128,11 +133,10 @@ impl<'a> Volume<'a> {
     ///
     /// # Errors
     /// When it is not there or cannot be read.
-    pub fn list(&self, directory: &str) -> Result<Vec<Item>, Error> {
+    pub fn list(&self, directory: &str) -> Result<Vec<Item<'_>>, Error> {
         let directory = directory.trim_matches('/');
         let opened = self.directory(directory)?;
-        let items = self.entries(&opened, directory)?;
-        Ok(items.into_iter().map(|(item, _)| item).collect())
+        self.entries(&opened, directory)
     }
 
     /// Everything below a directory, directories before what they hold.
@@ -140,14 +144,14 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// When a directory cannot be read, leads back into itself, or shares its
     /// clusters with another.
-    pub fn walk(&self, directory: &str) -> Result<Vec<Item>, Error> {
+    pub fn walk(&self, directory: &str) -> Result<Vec<Item<'_>>, Error> {
         let directory = directory.trim_matches('/');
         let opened = self.directory(directory)?;
         let mut walk = Walk {
             volume: self,
             depth: 0,
             // Everything takes a cluster, so no sound volume has more in it.
-            room: self.window.size() / u64::from(self.file_system.cluster_size()).max(1),
+            room: self.disk.size() / u64::from(self.file_system.cluster_size()).max(1),
             items: Vec::new(),
         };
         walk.enter(&opened, directory)?;
@@ -155,7 +159,7 @@ impl<'a> Volume<'a> {
     }
 
     fn directory(&self, path: &str) -> Result<Directory<'_>, Error> {
-        self.window.limit(DIRECTORY_BUDGET);
+        self.disk.limit(DIRECTORY_BUDGET);
         let root = self.file_system.root_dir();
         if path.is_empty() {
             return Ok(root);
@@ -166,13 +170,9 @@ impl<'a> Volume<'a> {
         })
     }
 
-    /// What a directory holds, by name, and each directory among it.
-    fn entries<'d>(
-        &'d self,
-        opened: &Directory<'d>,
-        path: &str,
-    ) -> Result<Vec<(Item, Option<Directory<'d>>)>, Error> {
-        self.window.limit(DIRECTORY_BUDGET);
+    /// What a directory holds, by name.
+    fn entries<'v>(&'v self, opened: &Directory<'v>, path: &str) -> Result<Vec<Item<'v>>, Error> {
+        self.disk.limit(DIRECTORY_BUDGET);
         let mut entries = Vec::new();
         for entry in opened.iter() {
             let entry = entry.map_err(|error| self.failed(path, &error))?;
@@ -186,29 +186,27 @@ impl<'a> Volume<'a> {
                 format!("{path}/{name}")
             };
             let is_directory = entry.is_dir();
-            let item = Item {
+            entries.push(Item {
                 path,
                 is_directory,
                 size: if is_directory { 0 } else { entry.len() },
-            };
-            entries.push((item, is_directory.then(|| entry.to_dir())));
+                entry: Some(entry),
+            });
         }
-        entries.sort_unstable_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+        entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(entries)
     }
 
     /// Copies the content of a file.
     ///
     /// # Errors
-    /// When it is not there, is cut short, or `sink` fails; the outer error is
+    /// When it is no file, is cut short, or `sink` fails; the outer error is
     /// the volume's, the inner one the sink's.
-    pub fn read(&self, item: &Item, sink: &mut dyn Write) -> Result<io::Result<()>, Error> {
-        self.window
+    pub fn read(&self, item: &Item<'_>, sink: &mut dyn Write) -> Result<io::Result<()>, Error> {
+        self.disk
             .limit(item.size.saturating_mul(3).saturating_add(DIRECTORY_BUDGET));
-        let root = self.file_system.root_dir();
-        let mut file = root
-            .open_file(&item.path)
-            .map_err(|error| self.failed(&item.path, &error))?;
+        let entry = item.entry.as_ref().filter(|entry| entry.is_file());
+        let mut file = entry.ok_or_else(|| self.missing(&item.path))?.to_file();
         let mut buffer = vec![0; 256 * 1024];
         let mut left = item.size;
         while left > 0 {
@@ -231,7 +229,7 @@ impl<'a> Volume<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn digest(&self, item: &Item) -> Result<Sha256, Error> {
+    pub fn digest(&self, item: &Item<'_>) -> Result<Sha256, Error> {
         let mut hasher = tree_manifest::Hasher::default();
         self.read(item, &mut hasher)?
             .map_err(|error| self.failed(&item.path, &error))?;
@@ -255,7 +253,7 @@ impl<'a> Volume<'a> {
 }
 
 /// A directory of a volume.
-type Directory<'d> = fatfs::Dir<'d, Shared>;
+type Directory<'v> = fatfs::Dir<'v, Disk>;
 
 /// A walk through a volume that may be damaged.
 struct Walk<'v, 'i> {
@@ -263,14 +261,14 @@ struct Walk<'v, 'i> {
     depth: usize,
     /// Clusters that have not been met yet.
     room: u64,
-    items: Vec<Item>,
+    items: Vec<Item<'v>>,
 }
 
 impl<'v> Walk<'v, '_> {
     fn enter(&mut self, opened: &Directory<'v>, path: &str) -> Result<(), Error> {
         self.depth += 1;
         let cluster = u64::from(self.volume.file_system.cluster_size()).max(1);
-        for (item, inner) in self.volume.entries(opened, path)? {
+        for item in self.volume.entries(opened, path)? {
             let taken = if item.is_directory {
                 1
             } else {
@@ -284,10 +282,11 @@ impl<'v> Walk<'v, '_> {
                 return Err(self.volume.failed(path, &io::Error::other("it loops")));
             };
             self.room = room;
-            let path = item.path.clone();
+            let directory = item.entry.as_ref().filter(|entry| entry.is_dir());
+            let directory = directory.map(|entry| (entry.to_dir(), item.path.clone()));
             self.items.push(item);
-            if let Some(inner) = inner {
-                self.enter(&inner, &path)?;
+            if let Some((directory, path)) = directory {
+                self.enter(&directory, &path)?;
             }
         }
         self.depth -= 1;
@@ -300,71 +299,4 @@ fn not_fat(image: &Image, number: u32, reason: &str) -> Error {
         &image.path,
         format!("partition {number} holds no FAT file system: {reason}"),
     )
-}
-
-/// A window that the file system reads and we limit.
-#[derive(Debug, Clone)]
-struct Shared(std::rc::Rc<std::cell::RefCell<Window>>);
-
-impl Shared {
-    fn new(window: Window) -> Self {
-        Self(std::rc::Rc::new(std::cell::RefCell::new(window)))
-    }
-
-    fn size(&self) -> u64 {
-        self.0.borrow().size()
-    }
-
-    fn limit(&self, budget: u64) {
-        self.0.borrow_mut().limit(budget);
-    }
-
-    /// The boot sector must not claim more than the partition has.
-    fn check_size(&self) -> Result<(), String> {
-        let window = self.0.borrow();
-        let mut sector = [0; 512];
-        window
-            .read_exact_at(&mut sector, 0)
-            .map_err(|error| error.to_string())?;
-        if sector[510..] != [0x55, 0xaa] {
-            return Err("its first sector is not a boot sector".to_owned());
-        }
-        let u16_at = |at: usize| u64::from(u16::from_le_bytes([sector[at], sector[at + 1]]));
-        let u32_at = |at: usize| u16_at(at) | u16_at(at + 2) << 16;
-        let sectors = if u16_at(19) != 0 {
-            u16_at(19)
-        } else {
-            u32_at(32)
-        };
-        let claimed = sectors * u16_at(11);
-        if claimed == 0 || claimed > window.size() {
-            return Err(format!(
-                "it claims {claimed} bytes and the partition has {}",
-                window.size()
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Read for Shared {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow_mut().read(buffer)
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Shared {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.borrow_mut().seek(to)
-    }
 }

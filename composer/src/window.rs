@@ -11,8 +11,6 @@ pub struct Window {
     start: u64,
     size: u64,
     position: u64,
-    /// What may still be read; a reader that loops runs into it.
-    budget: u64,
 }
 
 impl Window {
@@ -26,7 +24,6 @@ impl Window {
             start,
             size,
             position: 0,
-            budget: u64::MAX,
         })
     }
 
@@ -39,11 +36,6 @@ impl Window {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
-    }
-
-    /// Lets at most so many more bytes be read.
-    pub fn limit(&mut self, budget: u64) {
-        self.budget = budget;
     }
 
     /// Fills a buffer from a place in the window.
@@ -71,8 +63,6 @@ impl Read for Window {
             .file
             .read_at(&mut buffer[..wanted], self.start + self.position)?;
         self.position += count as u64;
-        let budget = self.budget.checked_sub(count as u64);
-        self.budget = budget.ok_or_else(|| io::Error::other("it loops"))?;
         Ok(count)
     }
 }
