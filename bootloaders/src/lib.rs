@@ -9,6 +9,15 @@
 //! A [`BootEntry`] is a bootable thing before anybody chose how to store it.
 //! Each boot loader's module turns entries into that loader's files.
 //!
+//! ```
+//! use bootloaders::loader_conf::LoaderConf;
+//!
+//! let reading = LoaderConf::parse("timeout 5\ntimout 7\n");
+//! assert_eq!(reading.conf.render(), "timeout 5\n");
+//! let slip = reading.passed_over[0].error.to_string();
+//! assert!(slip.ends_with("did you mean `timeout`?"));
+//! ```
+//!
 //! [Boot Loader Specification]: https://uapi-group.org/specifications/specs/boot_loader_specification/
 
 mod arch;

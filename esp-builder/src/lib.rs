@@ -7,6 +7,21 @@
 //! value made of recipes. Only [`apply`] writes, and it writes a directory that
 //! appears in one step, with a manifest beside the trees.
 //!
+//! ```
+//! use esp_builder::settings::{GenerationInput, Input, Settings};
+//!
+//! let input = GenerationInput {
+//!     profiles: vec!["/nix/var/nix/profiles/of-nobody".into()],
+//!     ..GenerationInput::default()
+//! };
+//! let settings = Settings::new(Input::Generations(input));
+//! // Nothing is written, and what is missing is said, with the way out.
+//! let Err(error) = esp_builder::plan(&settings) else {
+//!     unreachable!("there is no such profile");
+//! };
+//! println!("{error}: {}", error.hint().unwrap_or_default());
+//! ```
+//!
 //! The library prints nothing and reads no clock; what is worth telling without
 //! being an error is a [`Warning`].
 

@@ -9,6 +9,17 @@
 //! slices: shared blocks, a copy by the kernel, a buffer.
 //!
 //! This crate knows no format of files, images or partitions.
+//!
+//! ```
+//! use extents::{ExtentMap, SourceId};
+//!
+//! // A head from memory, a slice of the first file at 4096, and a hole between them.
+//! let mut map = ExtentMap::hole(4096 + (1 << 30));
+//! map.push_bytes(0, *b"head");
+//! map.push_slice(4096, 1 << 30, SourceId::new(0), 0);
+//! assert_eq!(map.data(), 4 + (1 << 30));
+//! assert_eq!(map.extents().len(), 2);
+//! ```
 
 pub mod copy;
 mod map;

@@ -6,7 +6,7 @@
 //! as `Examples:` and `Exit status:`, become sections. A subcommand that does not say
 //! what its program says, such as the exit status, has it from there.
 //!
-//! Rendering is pure; [`write`] puts pages into a directory.
+//! Rendering is pure; [`write()`] puts pages into a directory.
 //!
 //! ```
 //! use clap::Command;

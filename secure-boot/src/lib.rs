@@ -14,6 +14,16 @@
 //! - [`sign`], [`verify`]: signatures of images, made and checked.
 //! - [`measure`]: registers of a TPM, predicted, and signed policies for them.
 //! - [`variable`]: signature lists and authenticated updates of PK, KEK and db.
+//!
+//! ```
+//! use secure_boot::pem;
+//!
+//! let text = pem::render("CERTIFICATE", &[0x30, 0x00]);
+//! assert_eq!(text, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n");
+//! let blocks = pem::parse(&text)?;
+//! assert_eq!(blocks[0].der, [0x30, 0x00]);
+//! # Ok::<(), secure_boot::Error>(())
+//! ```
 
 mod asn1;
 pub mod authenticode;

@@ -156,16 +156,14 @@ fn every_key_of_an_image_description_has_its_place_in_the_reference() {
 }
 
 /// Flags of other programs that pages tell of.
-const FOREIGN: [&str; 16] = [
+const FOREIGN: [&str; 14] = [
     "--detach",
     "--detached",
     "--dump",
     "--dump-db",
-    "--git",
     "--image-variant",
     "--list-generations",
     "--load-db",
-    "--locked",
     "--offline",
     "--pin",
     "--prepare-offline-signing",
@@ -192,7 +190,13 @@ fn flags_that_pages_name_are_flags() {
     let ours = ["esp-builder", "compose"].map(|name| &pages[&format!("docs/reference/{name}.md")]);
     let known: BTreeSet<&str> = ours.into_iter().flat_map(|text| flags(text)).collect();
     // These tell of many programs.
-    let others = ["benchmarks", "comparison", "migration", "testing"];
+    let others = [
+        "benchmarks",
+        "comparison",
+        "migration",
+        "packaging",
+        "testing",
+    ];
     let others = others.map(|name| format!("docs/{name}.md"));
     for (path, text) in &pages {
         if others.contains(path) || !(path.starts_with("docs/") || path == "README.md") {

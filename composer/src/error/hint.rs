@@ -35,12 +35,7 @@ impl Error {
             Self::Outgrown { needed, .. } => {
                 format!("set `size-min-bytes` to {} or more", needed.bytes())
             }
-            Self::ImageFull { needed, .. } => {
-                format!(
-                    "set `size = {}` or more, or `size = \"auto\"`",
-                    needed.bytes()
-                )
-            }
+            Self::ImageFull { needed, .. } => large_enough(needed.bytes()),
             Self::NoProgram { package, .. } => {
                 format!("install `{package}`, or name the program where it is")
             }
@@ -74,6 +69,10 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+fn large_enough(bytes: u64) -> String {
+    format!("set `size = {bytes}` or more, or `size = \"auto\"`")
 }
 
 fn what_it_has(image: &Path) -> String {
