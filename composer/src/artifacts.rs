@@ -12,6 +12,7 @@ use composer::plan::ImagePlan;
 use composer::source::Sources;
 use composer::split::{self, Artifact};
 use composer::{Error, raw};
+use extents::staging;
 use tree_manifest::Sha256;
 
 use crate::cli::ArtifactsRequest;
@@ -140,10 +141,9 @@ fn sum(folder: &Path, files: &[PathBuf]) -> Result<(), Error> {
 /// Writes a file under a temporary name and renames it.
 fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+    let staged = staging::file(folder, raw::TEMPORARY, 0o666);
+    let written = staged.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(permissions)?;
         file.persist(path).map_err(|error| error.error)
     });
     written.map(drop).map_err(|source| Error::Write {

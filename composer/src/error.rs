@@ -265,6 +265,14 @@ pub enum Error {
         /// Why.
         source: secure_boot::Error,
     },
+    /// A private key that others could use.
+    #[error("the private key `{}` {reason}", path.display())]
+    ExposedKey {
+        /// The file.
+        path: PathBuf,
+        /// Who could.
+        reason: String,
+    },
     /// The partitions do not fit the image.
     #[error("the partitions need {needed} ({} bytes) and the image has {available} ({} bytes): {partitions}", needed.bytes(), available.bytes())]
     ImageFull {

@@ -4,12 +4,12 @@
 //! changed since it was planned is found out.
 #![expect(clippy::disallowed_methods, reason = "writes the image")]
 
-use std::fs::{File, Permissions};
-use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use extents::copy::{Copier, Failure, Slice};
-use extents::{Content, ExtentMap};
+use extents::{Content, ExtentMap, staging};
 
 use crate::config::Compression;
 use crate::disk_space;
@@ -17,6 +17,9 @@ use crate::error::{self, Error};
 use crate::scan;
 use crate::source::{Source, Sources};
 use crate::stream;
+
+/// How the names of what is being made begin.
+pub const TEMPORARY: &str = ".compose-";
 
 /// How an image is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,13 +51,8 @@ pub fn write(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let temporary = tempfile::Builder::new()
-        .prefix(".compose-")
-        .suffix(".tmp")
-        // The umask has its say, as with any file a program writes.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)
-        .map_err(error::write(output))?;
+    // The umask has its say, as with any file a program writes.
+    let temporary = staging::file(directory, TEMPORARY, 0o666).map_err(error::write(output))?;
     if let Some(compression) = options.compression {
         let file = temporary.as_file().try_clone();
         let file = file.map_err(error::write(output))?;

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use extents::ExtentMap;
+use extents::staging::Folder;
 use serde::Deserialize;
-use tempfile::TempDir;
 
 use crate::config::{Empty, ImageConfig, ImageSize, PartitionConfig};
 use crate::definitions::render::{self, Rendered};
@@ -95,7 +95,7 @@ pub struct Made {
     pub said: Vec<Said>,
     /// The program in which it ran, so that files belong to root.
     pub inside: Option<&'static str>,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 /// Has systemd-repart make an image in a folder, or add to a copy of one that is there.
@@ -113,10 +113,7 @@ pub fn make(
 ) -> Result<Made, Error> {
     check_version(config, program.path)?;
     let folder = std::path::absolute(folder).map_err(error::write(folder))?;
-    let made = tempfile::Builder::new()
-        .prefix(".compose-")
-        .tempdir_in(&folder)
-        .map_err(error::write(&folder))?;
+    let made = Folder::new(&folder, raw::TEMPORARY).map_err(error::write(&folder))?;
     let definitions = made.path().join("repart.d");
     write_definitions(config, base, &definitions, program.digests)?;
     let image = made.path().join("image.raw");

@@ -1,12 +1,13 @@
 //! Reads what root hashes are signed with.
 #![expect(clippy::disallowed_methods, reason = "reads keys and certificates")]
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use composer::Error;
 use composer::protect::Signing;
 use secure_boot::certificate::Certificate;
-use secure_boot::key::PrivateKey;
+use secure_boot::key::{self, PrivateKey};
 
 use crate::cli::SigningRequest;
 
@@ -17,7 +18,7 @@ use crate::cli::SigningRequest;
 pub fn load(request: &SigningRequest) -> Result<Signing, Error> {
     let key = match (&request.private_key, &request.certificate) {
         (Some(key), Some(certificate)) => Some((
-            parse(key, PrivateKey::parse)?,
+            private_key(key)?,
             parse(certificate, |bytes| {
                 let mut all = Certificate::parse_all(bytes)?;
                 // At least one: an empty file is refused.
@@ -34,6 +35,19 @@ pub fn load(request: &SigningRequest) -> Result<Signing, Error> {
         key,
         made: made.collect::<Result<_, Error>>()?,
     })
+}
+
+/// A key that is its owner's alone.
+fn private_key(path: &Path) -> Result<PrivateKey, Error> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::Read {
+        path: PathBuf::from(path),
+        source,
+    })?;
+    if let Some(reason) = key::exposure(metadata.mode()) {
+        let path = path.to_owned();
+        return Err(Error::ExposedKey { path, reason });
+    }
+    parse(path, PrivateKey::parse)
 }
 
 fn parse<T>(

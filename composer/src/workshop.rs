@@ -10,9 +10,10 @@ use composer::Error;
 use composer::config::{FileSystem, ImageConfig, PartitionConfig};
 use composer::mkfs::{self, Order};
 use composer::plan::{self, Identity, ImageLayout};
+use composer::raw;
 use composer::scan::{Inputs, PartitionInput};
 use composer::tree::FileTree;
-use tempfile::TempDir;
+use extents::staging::Folder;
 
 use crate::cli::ProgressStyle;
 use crate::report::Making;
@@ -23,7 +24,7 @@ pub struct Workshop<'a> {
     config: &'a ImageConfig,
     identities: Vec<Identity>,
     /// None as long as nothing is made.
-    folder: Option<TempDir>,
+    folder: Option<Folder>,
     beside: PathBuf,
     time: u64,
     style: ProgressStyle,
@@ -177,10 +178,8 @@ impl<'a> Workshop<'a> {
         }
     }
 
-    fn open(&self) -> Result<TempDir, Error> {
-        let folder = tempfile::Builder::new()
-            .prefix(".compose-")
-            .tempdir_in(&self.beside);
+    fn open(&self) -> Result<Folder, Error> {
+        let folder = Folder::new(&self.beside, raw::TEMPORARY);
         folder.map_err(|source| Error::Write {
             path: self.beside.clone(),
             source,

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use tree_manifest::{Entry, Manifest, Role, Sha256, Source, TreePath};
+use tree_manifest::{ByteSize, Entry, Manifest, Role, Sha256, Source, TreePath};
 
 use crate::assembled::absolute;
 use crate::content;
@@ -55,7 +55,9 @@ pub fn apply(
     let staging = Staging::beside(out)?;
     let jobs = jobs(plan, staging.path(), content)?;
     make_directories(plan, &jobs, staging.path())?;
-    let digests = parallel::map(&jobs, |job| job.run(progress))?;
+    let free = free(staging.path());
+    let digests = parallel::map(&jobs, |job| job.run(progress));
+    let digests = digests.map_err(|error| with_numbers(error, &jobs, free))?;
     let mut manifest = Manifest {
         architectures: plan.architectures.clone(),
         ..Manifest::default()
@@ -83,6 +85,26 @@ pub fn apply(
         .map_err(write_error(&path))?;
     staging.publish()?;
     Ok(manifest)
+}
+
+/// What a file system has free.
+fn free(directory: &Path) -> Option<ByteSize> {
+    let found = rustix::fs::statvfs(directory).ok()?;
+    Some(ByteSize(found.f_bavail.saturating_mul(found.f_frsize)))
+}
+
+/// Says how much room there was, where there was too little.
+fn with_numbers(error: Error, jobs: &[Job<'_>], free: Option<ByteSize>) -> Error {
+    match (error, free) {
+        (Error::Write { path, source }, Some(free)) if source.kind() == ErrorKind::StorageFull => {
+            let written = jobs.iter().filter(|job| job.target.is_some());
+            let needed = ByteSize(written.map(|job| job.file.recipe.size()).sum());
+            let reason = format!("the trees take {needed}, and {free} were free");
+            let source = io::Error::new(ErrorKind::StorageFull, reason);
+            Error::Write { path, source }
+        }
+        (error, _) => error,
+    }
 }
 
 /// One file to be made or read.

@@ -123,6 +123,20 @@ impl Assembled {
         Ok(Some(pieces))
     }
 
+    /// Whether one of the pieces is a secret.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        self.map
+            .extents()
+            .iter()
+            .any(|extent| match extent.content {
+                Content::Slice { source, .. } => {
+                    matches!(self.sources.get(source), Piece::Secret(_))
+                }
+                Content::Bytes(_) => false,
+            })
+    }
+
     /// The file that a manifest wrote down.
     #[must_use]
     pub fn of_manifest(pieces: &[manifest::Piece]) -> Self {

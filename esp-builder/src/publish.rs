@@ -9,8 +9,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use extents::staging::{self, Folder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 use crate::error::Error;
 
@@ -29,7 +30,7 @@ const TREES: [&str; 2] = ["esp", "xbootldr"];
 /// An output on its way.
 #[derive(Debug)]
 pub(crate) struct Staging {
-    directory: TempDir,
+    directory: Folder,
     out: PathBuf,
 }
 
@@ -40,10 +41,8 @@ impl Staging {
         // A link to an earlier result stays a link: its target is replaced.
         let out = fs::canonicalize(out).unwrap_or_else(|_| out.into());
         check_replaceable(&out)?;
-        let directory = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempdir_in(directory_of(&out))
-            .map_err(write_error(&out))?;
+        let made = Folder::new(directory_of(&out), TEMPORARY);
+        let directory = made.map_err(write_error(&out))?;
         set_mode(directory.path(), 0o755)?;
         Ok(Self { directory, out })
     }
@@ -59,7 +58,7 @@ impl Staging {
         if !self.out.exists() {
             fs::rename(staged, &self.out).map_err(write_error(&self.out))?;
             // Nothing is left to clean up: the directory has another name now.
-            let _ = self.directory.keep();
+            self.directory.keep();
             return Ok(());
         }
         match renameat_with(CWD, staged, CWD, &self.out, RenameFlags::EXCHANGE) {
@@ -125,11 +124,7 @@ pub(crate) fn check_replaceable(out: &Path) -> Result<(), Error> {
 /// Starts a file under a temporary name beside its place, with these permissions but for
 /// what the umask takes. It goes if it is not [`put`].
 pub(crate) fn stage(out: &Path, mode: u32) -> Result<NamedTempFile, Error> {
-    tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(directory_of(out))
-        .map_err(write_error(out))
+    staging::file(directory_of(out), TEMPORARY, mode).map_err(write_error(out))
 }
 
 /// Gives a staged file its name. On an error what had it stays.

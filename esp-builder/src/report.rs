@@ -1,10 +1,7 @@
 //! What the program says: a summary, progress, warnings and errors.
-#![expect(
-    clippy::print_stderr,
-    reason = "warnings and errors go to standard error"
-)]
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -29,27 +26,35 @@ pub(crate) struct Summary<'a> {
 
 /// Prints an error, its causes and what to do about it.
 pub(crate) fn failure(failure: &Failure) {
-    eprintln!("error: {failure}");
+    let mut text = format!("error: {failure}\n");
     let mut cause = failure.source();
     while let Some(error) = cause {
-        eprintln!("  caused by: {error}");
+        let _ = writeln!(text, "  caused by: {error}");
         cause = error.source();
     }
     if let Some(hint) = failure.hint() {
-        eprintln!("hint: {hint}");
+        let _ = writeln!(text, "hint: {hint}");
     }
+    say(&text);
 }
 
 /// Prints warnings, one a line.
 pub(crate) fn warnings(warnings: &[Warning]) {
-    for warning in warnings {
-        eprintln!("warning: {warning}");
-    }
+    let lines = warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}\n"));
+    say(&lines.collect::<String>());
 }
 
 /// Prints a warning.
 pub(crate) fn warning(text: &str) {
-    eprintln!("warning: {text}");
+    say(&format!("warning: {text}\n"));
+}
+
+/// Writes to standard error. When that fails nobody is left to tell: a log on a full disk
+/// must not end an installation.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Warns of an error that is none for the whole.

@@ -6,7 +6,8 @@
 //! memory or a slice of a file; what no extent covers is a hole and reads as zeros.
 //! A list holds metadata only, so it stays small however large the content is; a
 //! sink decides what to do with it. [`copy`] is the ladder by which sinks take the
-//! slices: shared blocks, a copy by the kernel, a buffer.
+//! slices: shared blocks, a copy by the kernel, a buffer. [`staging`] knows where they
+//! write before the result gets its name.
 //!
 //! This crate knows no format of files, images or partitions.
 //!
@@ -23,5 +24,6 @@
 
 pub mod copy;
 mod map;
+pub mod staging;
 
 pub use map::{Content, Extent, ExtentMap, SourceId};

@@ -24,6 +24,18 @@ pub const LONGEST: usize = 4096;
 #[derive(Clone)]
 pub struct PrivateKey(rsa::PrivateKey);
 
+/// The permissions of the group and of others.
+const OTHERS: u32 = 0o077;
+
+/// What is wrong with the permissions of a file that holds a private key: somebody else
+/// than its owner has a right to it.
+#[must_use]
+pub fn exposure(mode: u32) -> Option<String> {
+    let mode = mode & 0o7777;
+    (mode & OTHERS != 0)
+        .then(|| format!("has mode {mode:04o}: its group or others have a right to it"))
+}
+
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PrivateKey").field(&self.public()).finish()

@@ -8,6 +8,13 @@ use super::Error;
 /// What helps where a file system is full.
 const FREE_SPACE: &str = "free space, or write the image to another file system";
 
+/// What to do with a private key that others may use.
+const EXPOSED: &str = "`chmod 600`, or sign elsewhere: --verity-signature";
+
+/// What systemd-sysupdate needs.
+const NAMES: &str = "set `version`, and labels such as `NAME_VERSION`, by which \
+    systemd-sysupdate knows what is installed";
+
 impl Error {
     /// What the user can do about it.
     #[must_use]
@@ -45,9 +52,8 @@ impl Error {
             Self::Resized => {
                 "set `size = \"auto\"`, or the `size-max-bytes` of this partition, or the `size-min-bytes` of that with `tree-command`".to_owned()
             }
-            Self::NoTransfer => {
-                "set `version`, and labels such as `NAME_VERSION`, by which systemd-sysupdate knows what is installed".to_owned()
-            }
+            Self::ExposedKey { .. } => EXPOSED.to_owned(),
+            Self::NoTransfer => NAMES.to_owned(),
             Self::Occupied { .. } => {
                 "`--empty` says what becomes of an image that is there: `allow` adds partitions to a GPT, `force` makes a new one".to_owned()
             }

@@ -5,8 +5,9 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use tree_manifest::{Role, Sha256};
@@ -69,7 +70,7 @@ fn make(
         Step::Rename { from, .. } => fs::rename(on(mounts, from).map_err(io::Error::other)?, path),
         Step::Sync(_) => rustix::fs::syncfs(File::open(path)?).map_err(Into::into),
         Step::Write { to, recipe } => {
-            let made = content::make(recipe, Some(&File::create_new(path)?), &|_| {});
+            let made = content::make(recipe, Some(&create(path, recipe)?), &|_| {});
             let digest = made.map_err(Failure::into_io)?;
             if digests.get(to).is_some_and(|promised| *promised != digest) {
                 return Err(io::Error::other(match recipe {
@@ -82,6 +83,18 @@ fn make(
             Ok(())
         }
     }
+}
+
+/// Starts a file: one with secrets for its owner alone, where permissions are kept.
+fn create(path: &Path, recipe: &Recipe) -> io::Result<File> {
+    let is_secret = match recipe {
+        Recipe::Secret(_) => true,
+        Recipe::Assembled(assembled) => assembled.has_secrets(),
+        Recipe::Copy { .. } | Recipe::Text(_) => false,
+    };
+    let mut options = OpenOptions::new();
+    let mode = if is_secret { 0o600 } else { 0o644 };
+    options.write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Removes what a failed write left; it would take room, and has no name that

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use secure_boot::key::PrivateKey;
+use secure_boot::key::{self, PrivateKey};
 
 use crate::error::{Error, SigningError};
 use crate::publish::write_error;
@@ -14,8 +14,6 @@ use crate::signing::refused;
 
 /// The store that everybody reads, wherever another one is configured.
 const STORE: &str = "/nix/store";
-/// The permissions of the group and of others.
-const OTHERS: u32 = 0o077;
 /// The most bytes of a file with a key.
 const LONGEST: u64 = 64 * 1024;
 
@@ -54,9 +52,7 @@ pub fn load(path: &Path, store_dir: &Path) -> Result<PrivateKey, Error> {
         }
     }
     let file = File::open(&resolved).map_err(read)?;
-    let mode = file.metadata().map_err(read)?.mode() & 0o7777;
-    if mode & OTHERS != 0 {
-        let reason = format!("has mode {mode:04o}: its group or others have a right to it");
+    if let Some(reason) = key::exposure(file.metadata().map_err(read)?.mode()) {
         return Err(exposed(reason));
     }
     let mut bytes = Vec::new();
