@@ -60,6 +60,12 @@ mod repart;
 /// `compose` on file systems that share blocks, and on those that do not.
 mod sharing;
 
+/// Writes that fail, processes that are killed, disks that are full, and two at once.
+mod faults;
+
+/// Stores that are only read, secrets and keys that are their owner's, and no shell.
+mod permissions;
+
 /// What `compose` refuses, and that it leaves nothing behind.
 mod refusals;
 

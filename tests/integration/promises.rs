@@ -5,7 +5,8 @@ use integration_tests::{Peer, lab};
 /// A table that names tests is worth as much as the tests.
 #[test]
 fn tests_that_the_documentation_names_exist() {
-    let text = fs::read_to_string(lab::root().join("docs/testing.md")).unwrap();
+    let read = |name: &str| fs::read_to_string(lab::root().join("docs").join(name)).unwrap();
+    let text = read("testing.md") + &read("security.md");
     let rows = text.lines().filter(|line| line.starts_with("| "));
     let cells = rows.filter_map(|row| row.split('|').nth(2));
     let is_name = |word: &str| word.contains('_') && !word.contains("::");
@@ -19,7 +20,7 @@ fn tests_that_the_documentation_names_exist() {
         let found = search.arg(format!("fn {name}(")).arg(lab::root()).run();
         assert!(
             found.status.success(),
-            "docs/testing.md names `{name}`, which is no test"
+            "the documentation names `{name}`, which is no test"
         );
     }
 }

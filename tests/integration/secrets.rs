@@ -8,7 +8,7 @@ use crate::system::made_up_document;
 
 /// A machine with two generations; the program of each appends what is in `key` of
 /// the machine.
-fn machine() -> Kit {
+pub fn machine() -> Kit {
     let kit = Kit::with_made_up_system();
     for number in 1..=2 {
         program(
@@ -41,7 +41,7 @@ fn program(kit: &Kit, number: u32, text: &str) {
     fs::set_permissions(kit.path(&name), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn install(kit: &Kit) -> Peer {
+pub fn install(kit: &Kit) -> Peer {
     kit.esp_builder()
         .args(["install", "--esp", "esp", "--no-mount-check"])
         .args(["--bootspec", "1.json", "--bootspec", "2.json"])
