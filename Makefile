@@ -1,7 +1,7 @@
 # The everyday commands. Each installs what it needs on Debian 12 (scripts/setup).
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo bench lint docs book deb fmt clean
+.PHONY: help build test fuzz demo bench lint docs book deb fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -11,6 +11,10 @@ build: ## Build esp-builder and compose (target/release)
 
 test: ## Check and test everything
 	scripts/test
+
+fuzz: ## Hand hostile input to every reader (ten minutes a target)
+	scripts/setup test
+	scripts/fuzz
 
 demo: ## Build a bootable image, look at it, boot it
 	scripts/demo
@@ -34,6 +38,7 @@ deb: ## Make the Debian package (out/)
 
 fmt: ## Format the sources
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## Remove what was built; the cache of scripts/setup stays
 	cargo clean
