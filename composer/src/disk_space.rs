@@ -1,4 +1,5 @@
 //! Whether a file system has room for a file that is to be written.
+#![expect(clippy::disallowed_methods, reason = "asks what sources take")]
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -37,7 +38,20 @@ pub(crate) fn check(
     };
     let copied = extents.extents().iter();
     let copied = copied.filter(|extent| is_copied(&extent.content));
-    let needed = copied.map(|extent| extent.length).sum();
+    let copied: Vec<_> = copied.collect();
+    if copied.iter().map(|extent| extent.length).sum::<u64>() <= free {
+        return Ok(());
+    }
+    // Holes of sources stay holes.
+    let needed = copied.iter().map(|extent| match &extent.content {
+        Content::Bytes(_) => extent.length,
+        Content::Slice { source, .. } => {
+            let found = std::fs::metadata(&sources.get(*source).path);
+            let taken = found.map_or(u64::MAX, |found| found.blocks().saturating_mul(512));
+            extent.length.min(taken)
+        }
+    });
+    let needed = needed.sum();
     if needed > free {
         return Err(full(output, needed, free));
     }

@@ -60,7 +60,13 @@ pub fn write(
     } else {
         let file = temporary.as_file();
         disk_space::check(file, output, extents, sources)?;
-        let written = write_into(file, output, extents, sources, progress);
+        let mut writer = Writer {
+            output,
+            file,
+            copier: Copier::onto_holes(),
+            progress,
+        };
+        let written = writer.write(extents, sources);
         written.map_err(|error| disk_space::explain(error, file, extents.data()))?;
     }
     if options.sync {
@@ -85,7 +91,7 @@ pub(crate) fn fill(
     let mut writer = Writer {
         output: path,
         file,
-        copier: Copier::default(),
+        copier: Copier::onto_holes(),
         progress: &mut |_| {},
     };
     writer.write(extents, sources)

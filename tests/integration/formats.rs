@@ -1,8 +1,9 @@
 use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use integration_tests::Peer;
 
-use crate::kit::{Kit, esp};
+use crate::kit::{Kit, esp, partitions};
 
 /// A tree, a large hole, and a file whose length is a multiple of nothing large.
 fn kit() -> Kit {
@@ -95,4 +96,29 @@ fn a_compressor_that_is_not_there_is_named_with_its_package() {
         "{said}"
     );
     assert!(!kit.image().exists());
+}
+
+/// The same bytes take as little room as their source does.
+#[test]
+fn holes_of_sources_stay_holes() {
+    let kit = Kit::empty();
+    // More than most machines that test this have room for.
+    let size = 2_u64 << 40;
+    let blocks = fs::File::create(kit.path("blocks")).unwrap();
+    blocks.set_len(size).unwrap();
+    blocks.write_all_at(b"first", 0).unwrap();
+    blocks.write_all_at(b"last.", size - 5).unwrap();
+    let partition = "[[partition]]\ntype = \"linux-generic\"\ncopy-blocks = \"blocks\"\n";
+    kit.describe("", partition);
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let image = fs::File::open(kit.image()).unwrap();
+    let found = &partitions(&kit.image(), 512)[0];
+    assert_eq!(found.size, size);
+    for (at, text) in [(0, b"first"), (size - 5, b"last.")] {
+        let mut bytes = [0; 5];
+        image.read_exact_at(&mut bytes, found.start + at).unwrap();
+        assert_eq!(&bytes, text);
+    }
+    let taken = image.metadata().unwrap().blocks() * 512;
+    assert!(taken < 4 << 20, "the image takes {taken} bytes");
 }
