@@ -54,9 +54,13 @@ pub fn find(
     };
     let claims: Vec<Claim> = required().map(|(claim, _)| *claim).collect();
     let partitions = required().enumerate().map(|(index, (claim, partition))| {
-        let (label, size) = (partition.label(), ByteSize(claim.size.least));
+        let size = ByteSize(claim.size.least);
+        let name = match partition.label() {
+            "" => &partition.partition_type,
+            label => label,
+        };
         let is_there = claim.existing.map_or("", |_| " (there already)");
-        format!("{} (`{label}`) {size}{is_there}", index + 1)
+        format!("{} (`{name}`) {size}{is_there}", index + 1)
     });
     Err(Error::ImageFull {
         needed: ByteSize(self::needed(found, &claims)),
