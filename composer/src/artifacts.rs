@@ -11,6 +11,7 @@ use composer::config::{Compression, ImageConfig};
 use composer::plan::ImagePlan;
 use composer::source::Sources;
 use composer::split::{self, Artifact};
+use composer::stream::Compressing;
 use composer::{Error, raw};
 use extents::staging;
 use tree_manifest::Sha256;
@@ -62,7 +63,7 @@ pub fn plan(
 pub fn write(
     artifacts: &Artifacts,
     request: &ArtifactsRequest,
-    (plan, compression): (&ImagePlan, Option<Compression>),
+    (plan, compressing): (&ImagePlan, Option<Compressing<'_>>),
     sources: &Sources,
     image: &Path,
 ) -> Result<(), Error> {
@@ -76,7 +77,7 @@ pub fn write(
         let map = plan.extents.slice(entry.start, entry.size);
         let path = folder.join(&part.name);
         let options = raw::Options {
-            compression,
+            compressing,
             ..raw::Options::default()
         };
         raw::write(&map, sources, &path, options, &mut |_| {})?;

@@ -3,15 +3,20 @@
 mod description;
 pub mod generate;
 mod texts;
+mod tools;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use composer::config::Compression;
 use composer::scan::CheckDigests;
+use composer::stream::Compressing;
+use composer::tools::Tools;
 pub use description::Description;
 use generate::Generate;
+use tools::ToolsRequest;
 
 /// Composes GPT disk images from directory trees, without root.
 #[derive(Debug, Parser)]
@@ -39,14 +44,11 @@ struct ComposeArgs {
     /// Where to write the image; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// systemd-repart, for the engine that runs it.
-    #[arg(
-        long,
-        value_name = "PROGRAM",
-        env = "SYSTEMD_REPART",
-        default_value = "systemd-repart"
-    )]
-    repart: OsString,
+    /// systemd-repart, for the engine that runs it, as `--tool systemd-repart=PROGRAM`.
+    #[arg(long, value_name = "PROGRAM", env = "SYSTEMD_REPART")]
+    repart: Option<OsString>,
+    #[command(flatten)]
+    tools: ToolsRequest,
     #[command(flatten)]
     signing: SigningRequest,
     #[command(flatten)]
@@ -152,6 +154,8 @@ enum Command {
         description: Description,
         #[command(flatten)]
         signing: SigningRequest,
+        #[command(flatten)]
+        tools: ToolsRequest,
         /// Print nothing but errors.
         #[arg(short, long)]
         quiet: bool,
@@ -253,8 +257,8 @@ pub struct ComposeRequest {
     pub description: Description,
     /// Where to write, if not where the description says.
     pub output: Option<PathBuf>,
-    /// systemd-repart.
-    pub repart: OsString,
+    /// Where programs are.
+    pub tools: Tools,
     /// With what root hashes are signed.
     pub signing: SigningRequest,
     /// What goes along with the image.
@@ -271,6 +275,14 @@ pub struct ComposeRequest {
     pub progress: ProgressStyle,
     /// Whether to print no report.
     pub quiet: bool,
+}
+
+impl ComposeRequest {
+    /// How output is compressed that is compressed like this.
+    pub fn compressing(&self, compression: Option<Compression>) -> Option<Compressing<'_>> {
+        let tools = &self.tools;
+        compression.map(|compression| Compressing { compression, tools })
+    }
 }
 
 /// Reads the arguments of the process. Ends it, with status 2, when they are
@@ -299,12 +311,13 @@ pub fn parse() -> Request {
             image,
             description,
             signing,
+            tools,
             quiet,
         }) => {
             return Request::Update(ComposeRequest {
                 description,
                 output: Some(image),
-                repart: OsString::new(),
+                tools: tools.tools(None),
                 signing,
                 artifacts: ArtifactsRequest::default(),
                 dry_run: false,
@@ -320,7 +333,7 @@ pub fn parse() -> Request {
     Request::Compose(ComposeRequest {
         description: compose.description,
         output: compose.output,
-        repart: compose.repart,
+        tools: compose.tools.tools(compose.repart),
         signing: compose.signing,
         artifacts: compose.artifacts,
         dry_run: compose.dry_run,

@@ -10,6 +10,7 @@ use tree_manifest::TreePath;
 
 use crate::fat::FatType;
 use crate::size::ByteSize;
+use crate::tools::Tool;
 
 /// Why an image could not be composed or read.
 #[derive(Debug, thiserror::Error)]
@@ -180,14 +181,12 @@ pub enum Error {
         message: String,
     },
     /// A program is not there.
-    #[error("`{}` is not there, which {purpose}", program.display())]
+    #[error("`{}` is not there, which {}", program.display(), tool.purpose())]
     NoProgram {
-        /// The program.
+        /// What should be run.
         program: PathBuf,
-        /// What it is wanted for.
-        purpose: &'static str,
-        /// The package that has it.
-        package: &'static str,
+        /// What it should be.
+        tool: Tool,
     },
     /// A program failed.
     #[error("`{}` failed ({status}): {said}", program.display())]

@@ -46,6 +46,7 @@ pub mod split;
 pub mod stream;
 pub mod swap;
 pub mod table;
+pub mod tools;
 pub mod tree;
 pub mod tree_command;
 pub mod update;

@@ -70,7 +70,7 @@ fn compose(request: &ComposeRequest) -> Result<(), Error> {
         Some(found) => found.describe(config)?,
         None => config,
     };
-    let mut workshop = Workshop::new(&config, output.folder(), request.progress)?;
+    let mut workshop = Workshop::new(&config, output.folder(), request)?;
     let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, found)?;
     if !request.dry_run {
         write(request, &config, &plan, &inputs, &output)?;
@@ -120,7 +120,7 @@ fn update(request: &ComposeRequest) -> Result<(), Error> {
     config.require_embedded("`compose update`")?;
     let output = Output::of(request, &config, &base)?;
     let path = output.path()?;
-    let mut workshop = Workshop::new(&config, output.folder(), request.progress)?;
+    let mut workshop = Workshop::new(&config, output.folder(), request)?;
     let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, None)?;
     let sources = &inputs.sources;
     let mut progress = Progress::start(request.progress, plan.extents.data());
@@ -212,7 +212,7 @@ fn write_new(
     let (image, wanted) = (output.path()?, &request.artifacts);
     let artifacts = artifacts::plan(wanted, config, plan, image)?;
     output.write(request, &config.image, plan, sources)?;
-    let written = (plan, config.image.compress);
+    let written = (plan, request.compressing(config.image.compress));
     artifacts::write(&artifacts, wanted, written, sources, image)
 }
 
@@ -242,7 +242,7 @@ fn fill(
 /// systemd-repart, and what it signs root hashes with.
 fn program(request: &ComposeRequest) -> repart::Program<'_> {
     repart::Program {
-        path: &request.repart,
+        tools: &request.tools,
         private_key: request.signing.private_key.as_deref(),
         certificate: request.signing.certificate.as_deref(),
         digests: request.digests,

@@ -30,6 +30,7 @@ use crate::scan::{self, PartitionInput};
 use crate::seed;
 use crate::size::{ByteSize, SectorSize};
 use crate::source::{Source, Sources};
+use crate::tools::{Tool, Tools};
 use crate::tree::FileTree;
 use program::Program;
 use staged::StagedTree;
@@ -54,6 +55,8 @@ pub struct Order<'a> {
     pub sector: SectorSize,
     /// The time of everything in it, in seconds since 1970.
     pub time: u64,
+    /// Where programs are.
+    pub tools: &'a Tools,
 }
 
 impl Order<'_> {
@@ -216,8 +219,8 @@ fn check_all_unchanged(tree: &FileTree, sources: &Sources) -> Result<(), Error> 
 }
 
 /// The program that makes EROFS, but for what it is made of.
-fn erofs(order: Order<'_>) -> Program {
-    let mut program = Program::new("mkfs.erofs", "erofs-utils");
+fn erofs(order: Order<'_>) -> Program<'_> {
+    let mut program = Program::new(order.tools, Tool::MkfsErofs);
     let (uuid, time) = (
         format!("-U{}", order.file_system()),
         format!("-T{}", order.time),
@@ -233,8 +236,8 @@ fn erofs(order: Order<'_>) -> Program {
 }
 
 /// The program that makes `SquashFS` of an archive.
-fn squashfs(order: Order<'_>, image: &Path) -> Program {
-    let mut program = Program::new("mksquashfs", "squashfs-tools");
+fn squashfs<'a>(order: Order<'a>, image: &Path) -> Program<'a> {
+    let mut program = Program::new(order.tools, Tool::Mksquashfs);
     program.add(&["-"]);
     program.add_path(image);
     program.add(&["-tar", "-quiet", "-no-progress", "-noappend"]);

@@ -91,16 +91,16 @@ impl Output {
         let total = if is_sparse { map.data() } else { map.length() };
         let mut progress = Progress::start(request.progress, total);
         let mut told = |bytes| progress.advance(bytes);
-        let written = match (self, section.compress) {
-            (Self::File(path), compression) => {
+        let written = match (self, request.compressing(section.compress)) {
+            (Self::File(path), compressing) => {
                 let sync = request.sync;
-                let options = raw::Options { compression, sync };
+                let options = raw::Options { compressing, sync };
                 raw::write(&map, sources, path, options, &mut told)
             }
-            (Self::Standard, Some(compression)) => {
+            (Self::Standard, Some(compressing)) => {
                 let to = io::stdout().as_fd().try_clone_to_owned();
                 let to = File::from(to.map_err(output_error)?);
-                stream::compress(&map, sources, compression, to, &mut told)
+                stream::compress(&map, sources, compressing, to, &mut told)
             }
             (Self::Standard, None) => {
                 let mut out = io::stdout().lock();

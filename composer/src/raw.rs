@@ -11,21 +11,20 @@ use std::path::Path;
 use extents::copy::{Copier, Failure, Slice};
 use extents::{Content, ExtentMap, staging};
 
-use crate::config::Compression;
 use crate::disk_space;
 use crate::error::{self, Error};
 use crate::scan;
 use crate::source::{Source, Sources};
-use crate::stream;
+use crate::stream::{self, Compressing};
 
 /// How the names of what is being made begin.
 pub const TEMPORARY: &str = ".compose-";
 
 /// How an image is written.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// How it is compressed, if it is.
-    pub compression: Option<Compression>,
+    pub compressing: Option<Compressing<'a>>,
     /// Whether it is flushed to the disk before it gets its name, so that not
     /// even a power cut leaves half an image.
     pub sync: bool,
@@ -43,7 +42,7 @@ pub fn write(
     extents: &ExtentMap,
     sources: &Sources,
     output: &Path,
-    options: Options,
+    options: Options<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Error> {
     check_output(output)?;
@@ -53,10 +52,10 @@ pub fn write(
     };
     // The umask has its say, as with any file a program writes.
     let temporary = staging::file(directory, TEMPORARY, 0o666).map_err(error::write(output))?;
-    if let Some(compression) = options.compression {
+    if let Some(compressing) = options.compressing {
         let file = temporary.as_file().try_clone();
         let file = file.map_err(error::write(output))?;
-        stream::compress(extents, sources, compression, file, progress)?;
+        stream::compress(extents, sources, compressing, file, progress)?;
     } else {
         let file = temporary.as_file();
         disk_space::check(file, output, extents, sources)?;

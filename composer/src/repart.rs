@@ -8,9 +8,8 @@
 mod ownership;
 mod spelled;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -27,6 +26,8 @@ use crate::plan::{self, ImagePlan, PlannedContent, PlannedPartition};
 use crate::raw;
 use crate::scan::{self, CheckDigests};
 use crate::source::{Source, Sources};
+use crate::tools::{Tool, Tools};
+use ownership::Way;
 
 /// The first version whose output and options are as they are used here.
 const LEAST_VERSION: u32 = 254;
@@ -76,8 +77,8 @@ impl Said {
 /// How systemd-repart is run.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'a> {
-    /// Its path or its name.
-    pub path: &'a OsStr,
+    /// Where it is.
+    pub tools: &'a Tools,
     /// The key that it signs root hashes with.
     pub private_key: Option<&'a Path>,
     /// The certificate that goes with the key.
@@ -111,7 +112,7 @@ pub fn make(
     program: &Program<'_>,
     (folder, found): (&Path, Option<&Path>),
 ) -> Result<Made, Error> {
-    check_version(config, program.path)?;
+    check_version(config, program.tools)?;
     let folder = std::path::absolute(folder).map_err(error::write(folder))?;
     let made = Folder::new(&folder, raw::TEMPORARY).map_err(error::write(&folder))?;
     let definitions = made.path().join("repart.d");
@@ -133,20 +134,17 @@ pub fn make(
             arguments.extend([option.into(), path.into()]);
         }
     }
-    let inside = ownership::way(config, made.path())?;
-    let mut words: Vec<OsString> = inside.iter().map(OsString::from).collect();
-    words.push(program.path.to_owned());
-    words.extend(arguments);
-    let ran = run(program.path, &words)?;
+    let way = ownership::way(config, made.path(), program.tools)?;
+    let ran = run(program.tools, way, &arguments)?;
     let said = serde_json::from_slice(&ran.stdout).map_err(|error| Error::Program {
-        program: program.path.into(),
+        program: program.tools.program(Tool::Repart).into(),
         status: "its output is not as expected".to_owned(),
         said: error.to_string(),
     })?;
     Ok(Made {
         image,
         said,
-        inside: inside.first().copied(),
+        inside: way.map(|way| way.tool.name()),
         _folder: made,
     })
 }
@@ -270,8 +268,9 @@ pub fn arguments(config: &ImageConfig, definitions: &Path, image: &Path) -> Vec<
 }
 
 /// Refuses a systemd-repart that does not know a key of the description.
-fn check_version(config: &ImageConfig, program: &OsStr) -> Result<(), Error> {
-    let said = run(program, &[program.to_owned(), "--version".into()])?;
+fn check_version(config: &ImageConfig, tools: &Tools) -> Result<(), Error> {
+    let program = tools.program(Tool::Repart);
+    let said = run(tools, None, &["--version".into()])?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let version = said.split_whitespace().nth(1);
     let version = version.and_then(|word| word.split(['.', '~', '-']).next()?.parse().ok());
@@ -303,19 +302,15 @@ fn has(partition: &PartitionConfig, key: &str) -> bool {
     serde_json::to_value(partition).is_ok_and(|keys| keys.get(key).is_some())
 }
 
-/// Runs words, which are `program` and its arguments or run it.
-fn run(program: &OsStr, words: &[OsString]) -> Result<Output, Error> {
-    let mut command = Command::new(&words[0]);
-    let output = command.args(&words[1..]).output().map_err(|error| {
-        if error.kind() == ErrorKind::NotFound {
-            return Error::NoProgram {
-                program: PathBuf::from(program),
-                purpose: "the engine `repart` runs",
-                package: "systemd-repart",
-            };
-        }
-        error::read(Path::new(program))(error)
-    })?;
+/// Runs systemd-repart, on its own or in another program.
+fn run(tools: &Tools, way: Option<Way>, arguments: &[OsString]) -> Result<Output, Error> {
+    let program = tools.program(Tool::Repart);
+    let (tool, mut command) = match way {
+        None => (Tool::Repart, Command::new(program)),
+        Some(way) => (way.tool, way.command(tools)),
+    };
+    let output = command.args(arguments).output();
+    let output = output.map_err(|error| tools.not_started(tool, error))?;
     if output.status.success() {
         return Ok(output);
     }

@@ -7,7 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "runs compressors")]
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -18,6 +18,7 @@ use crate::config::{Compression, Compressor};
 use crate::error::{self, Error};
 use crate::pieces;
 use crate::source::Sources;
+use crate::tools::{Tool, Tools};
 
 /// Bytes that are written at once.
 const BUFFER: usize = 256 << 10;
@@ -62,6 +63,45 @@ impl From<Error> for Failure {
     }
 }
 
+/// How a file is compressed, and by what.
+#[derive(Debug, Clone, Copy)]
+pub struct Compressing<'a> {
+    /// How.
+    pub compression: Compression,
+    /// Where the programs are.
+    pub tools: &'a Tools,
+}
+
+impl Compressing<'_> {
+    fn tool(self) -> Tool {
+        match self.compression.compressor {
+            Compressor::Zstd => Tool::Zstd,
+            Compressor::Xz => Tool::Xz,
+        }
+    }
+
+    fn start(self, length: u64, to: File) -> Result<Child, Error> {
+        let threads = thread::available_parallelism().map_or(2, |count| count.get().max(2));
+        let mut command = Command::new(self.tools.program(self.tool()));
+        command.args(["-q", "-c", &format!("-T{threads}")]);
+        if let Some(level) = self.compression.level {
+            command.arg(format!("-{level}"));
+        }
+        match self.compression.compressor {
+            Compressor::Zstd => command.arg(format!("--stream-size={length}")),
+            Compressor::Xz => command.arg(format!("--block-size={XZ_BLOCK}")),
+        };
+        // Options that users keep there would change the output.
+        command.env_remove("XZ_DEFAULTS").env_remove("XZ_OPT");
+        command
+            .env_remove("ZSTD_CLEVEL")
+            .env_remove("ZSTD_NBTHREADS");
+        command.stdin(Stdio::piped()).stdout(to);
+        let child = command.stderr(Stdio::piped()).spawn();
+        child.map_err(|error| self.tools.not_started(self.tool(), error))
+    }
+}
+
 /// Has a program compress a file into `to`.
 ///
 /// # Errors
@@ -69,18 +109,17 @@ impl From<Error> for Failure {
 pub fn compress(
     map: &ExtentMap,
     sources: &Sources,
-    compression: Compression,
+    how: Compressing<'_>,
     to: File,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Error> {
-    let program = compression.compressor.name();
-    let mut child = start(compression, map.length(), to)?;
+    let mut child = how.start(map.length(), to)?;
     let Some(mut input) = child.stdin.take() else {
         unreachable!("its input is a pipe");
     };
     let fed = write(map, sources, &mut input, progress);
     drop(input);
-    let path = Path::new(program);
+    let path = Path::new(how.tools.program(how.tool()));
     let output = child.wait_with_output().map_err(error::read(path))?;
     match fed {
         Err(Failure::Source(error)) => Err(error),
@@ -89,36 +128,4 @@ pub fn compress(
         Err(Failure::Closed(error)) => Err(error::write(path)(error)),
         Ok(()) => Ok(()),
     }
-}
-
-fn start(compression: Compression, length: u64, to: File) -> Result<Child, Error> {
-    let (program, package) = match compression.compressor {
-        Compressor::Zstd => ("zstd", "zstd"),
-        Compressor::Xz => ("xz", "xz-utils"),
-    };
-    let threads = thread::available_parallelism().map_or(2, |count| count.get().max(2));
-    let mut command = Command::new(program);
-    command.args(["-q", "-c", &format!("-T{threads}")]);
-    if let Some(level) = compression.level {
-        command.arg(format!("-{level}"));
-    }
-    match compression.compressor {
-        Compressor::Zstd => command.arg(format!("--stream-size={length}")),
-        Compressor::Xz => command.arg(format!("--block-size={XZ_BLOCK}")),
-    };
-    // Options that users keep there would change the output.
-    command.env_remove("XZ_DEFAULTS").env_remove("XZ_OPT");
-    command
-        .env_remove("ZSTD_CLEVEL")
-        .env_remove("ZSTD_NBTHREADS");
-    command.stdin(Stdio::piped()).stdout(to);
-    let child = command.stderr(Stdio::piped()).spawn();
-    child.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::NoProgram {
-            program: program.into(),
-            purpose: "compresses the output",
-            package,
-        },
-        _ => error::read(Path::new(program))(error),
-    })
 }

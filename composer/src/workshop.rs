@@ -12,10 +12,11 @@ use composer::mkfs::{self, Order};
 use composer::plan::{self, Identity, ImageLayout};
 use composer::raw;
 use composer::scan::{Inputs, PartitionInput};
+use composer::tools::Tools;
 use composer::tree::FileTree;
 use extents::staging::Folder;
 
-use crate::cli::ProgressStyle;
+use crate::cli::{ComposeRequest, ProgressStyle};
 use crate::report::Making;
 
 /// A folder beside the image, and what is known of the file systems.
@@ -28,6 +29,7 @@ pub struct Workshop<'a> {
     beside: PathBuf,
     time: u64,
     style: ProgressStyle,
+    tools: &'a Tools,
 }
 
 impl<'a> Workshop<'a> {
@@ -38,7 +40,7 @@ impl<'a> Workshop<'a> {
     pub fn new(
         config: &'a ImageConfig,
         beside: PathBuf,
-        style: ProgressStyle,
+        request: &'a ComposeRequest,
     ) -> Result<Self, Error> {
         let time = match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(text) => text.parse().map_err(|_| Error::NotATime { text })?,
@@ -50,7 +52,8 @@ impl<'a> Workshop<'a> {
             folder: None,
             beside,
             time,
-            style,
+            style: request.progress,
+            tools: &request.tools,
         })
     }
 
@@ -175,6 +178,7 @@ impl<'a> Workshop<'a> {
             size,
             sector: self.config.sector_size(),
             time: self.time,
+            tools: self.tools,
         }
     }
 

@@ -48,6 +48,9 @@ mod placement;
 /// File systems that other programs make, judged by their own checkers.
 mod file_systems;
 
+/// The programs that are run, where `PATH` has none.
+mod tools;
+
 /// Partitions that hold a store of Nix.
 mod stores;
 

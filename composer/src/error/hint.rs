@@ -43,9 +43,11 @@ impl Error {
                 format!("set `size-min-bytes` to {} or more", needed.bytes())
             }
             Self::ImageFull { needed, .. } => large_enough(needed.bytes()),
-            Self::NoProgram { package, .. } => {
-                format!("install `{package}`, or name the program where it is")
-            }
+            Self::NoProgram { tool, .. } => format!(
+                "install `{}`, or say where it is: `--tool {}=PATH`",
+                tool.package(),
+                tool.name()
+            ),
             Self::NoSignature { root_hash } => format!(
                 "name `--private-key` and `--certificate`, or sign these 64 digits as a detached PKCS#7 and name it with `--verity-signature {root_hash}:FILE`"
             ),

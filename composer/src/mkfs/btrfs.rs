@@ -12,6 +12,7 @@ use super::{Order, cut};
 use crate::config::PartitionConfig;
 use crate::seed;
 use crate::size::round_up;
+use crate::tools::Tool;
 use crate::tree::{FileTree, Node};
 
 const BLOCK: u64 = 4096;
@@ -47,8 +48,8 @@ pub fn least_size(tree: &FileTree) -> u64 {
 }
 
 /// The program that makes a file system of a folder.
-pub fn program(order: Order<'_>, folder: &Path) -> Program {
-    let mut program = Program::new("mkfs.btrfs", "btrfs-progs");
+pub fn program<'a>(order: Order<'a>, folder: &Path) -> Program<'a> {
+    let mut program = Program::new(order.tools, Tool::MkfsBtrfs);
     let partition = order.partition;
     let uuid = order.file_system();
     let device = seed::file_system(uuid).to_string();

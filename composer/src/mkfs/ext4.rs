@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::program::Program;
 use super::{Order, cut};
+use crate::tools::Tool;
 use crate::tree::{FileTree, Node};
 
 const BLOCK: u64 = 4096;
@@ -22,8 +23,8 @@ const BYTES_PER_INODE: u64 = 16384;
 const MORE_INODES: u64 = 32;
 
 /// The program that makes a file system of an archive, whose tree this is.
-pub fn program(order: Order<'_>, tree: &FileTree, image: &Path) -> Program {
-    let mut program = Program::new("mke2fs", "e2fsprogs");
+pub fn program<'a>(order: Order<'a>, tree: &FileTree, image: &Path) -> Program<'a> {
+    let mut program = Program::new(order.tools, Tool::Mke2fs);
     let uuid = order.file_system().to_string();
     let label = cut(order.volume_label(), 16);
     let inodes = inodes(tree, order.size).to_string();

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "runs mkfs programs")]
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -11,25 +11,25 @@ use super::Order;
 use super::feed::{self, Fed};
 use crate::error::{self, Error};
 use crate::source::Sources;
+use crate::tools::{Tool, Tools};
 use crate::tree::FileTree;
 
 /// A program with its arguments.
 #[derive(Debug)]
-pub struct Program {
-    name: &'static str,
-    /// The package that has it.
-    package: &'static str,
+pub struct Program<'a> {
+    tools: &'a Tools,
+    tool: Tool,
     arguments: Vec<OsString>,
     /// Where it runs, if not here.
     folder: Option<PathBuf>,
 }
 
-impl Program {
+impl<'a> Program<'a> {
     /// A program without arguments.
-    pub fn new(name: &'static str, package: &'static str) -> Self {
+    pub fn new(tools: &'a Tools, tool: Tool) -> Self {
         Self {
-            name,
-            package,
+            tools,
+            tool,
             arguments: Vec::new(),
             folder: None,
         }
@@ -56,7 +56,7 @@ impl Program {
     /// When it is not there or fails.
     pub fn run(self, order: Order<'_>) -> Result<(), Error> {
         let child = self.start(order.time, Stdio::null())?;
-        Running::new(child, self.name).finish(Ok(()))
+        Running::new(child, self.path()).finish(Ok(()))
     }
 
     /// Runs it with a tree as an archive on its standard input.
@@ -74,13 +74,17 @@ impl Program {
 
     fn run_fed(self, time: u64, tree: &FileTree, sources: &Sources) -> Result<(), Error> {
         let child = self.start(time, Stdio::piped())?;
-        let mut running = Running::new(child, self.name);
+        let mut running = Running::new(child, self.path());
         let fed = feed::feed(&mut running.child, tree, sources, time);
         running.finish(fed)
     }
 
+    fn path(&self) -> PathBuf {
+        PathBuf::from(self.tools.program(self.tool))
+    }
+
     fn start(&self, time: u64, input: Stdio) -> Result<Child, Error> {
-        let mut command = Command::new(self.name);
+        let mut command = Command::new(self.tools.program(self.tool));
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
@@ -93,27 +97,20 @@ impl Program {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Error::NoProgram {
-                    program: self.name.into(),
-                    purpose: "makes this file system",
-                    package: self.package,
-                },
-                _ => error::read(Path::new(self.name))(error),
-            })
+            .map_err(|error| self.tools.not_started(self.tool, error))
     }
 }
 
 /// A program that was started, and what it says.
 struct Running {
     child: Child,
-    name: &'static str,
+    path: PathBuf,
     /// Read all the time: a program that nobody listens to stops.
     said: Option<JoinHandle<Vec<u8>>>,
 }
 
 impl Running {
-    fn new(mut child: Child, name: &'static str) -> Self {
+    fn new(mut child: Child, path: PathBuf) -> Self {
         let said = child.stderr.take().map(|mut stderr| {
             thread::spawn(move || {
                 let mut said = Vec::new();
@@ -122,12 +119,12 @@ impl Running {
                 said
             })
         });
-        Self { child, name, said }
+        Self { child, path, said }
     }
 
     /// Waits for its end. What it says of a failure is told before what its pipe says.
     fn finish(self, fed: Result<(), Fed>) -> Result<(), Error> {
-        let path = PathBuf::from(self.name);
+        let path = self.path;
         let mut output = self.child.wait_with_output().map_err(error::read(&path))?;
         let said = self.said.and_then(|said| said.join().ok());
         output.stderr = said.unwrap_or_default();
@@ -160,7 +157,9 @@ mod tests {
         // More than pipes hold, before the first byte is taken.
         let script = "i=0; while [ $i -lt 9000 ]; do echo 'a warning of some length' >&2; \
                       i=$((i+1)); done; wc -c >&2; exit 3";
-        let mut program = Program::new("sh", "dash");
+        let mut tools = Tools::default();
+        tools.place(Tool::Mke2fs, "sh".into());
+        let mut program = Program::new(&tools, Tool::Mke2fs);
         program.add(&["-c", script]);
         let error = program.run_fed(0, &tree, &Sources::default()).unwrap_err();
         let text = error.to_string();

@@ -16,6 +16,7 @@ use super::{Order, cut, staged};
 use crate::error::{self, Error};
 use crate::size::SectorSize;
 use crate::source::Sources;
+use crate::tools::Tool;
 use crate::tree::{FileContent, FileTree, Node};
 
 const BLOCK: u64 = 4096;
@@ -50,17 +51,17 @@ pub fn least_size(tree: &FileTree) -> u64 {
 ///
 /// # Errors
 /// When a prototype cannot say what a tree has, or cannot be written.
-pub fn program(
-    order: Order<'_>,
+pub fn program<'a>(
+    order: Order<'a>,
     tree: &FileTree,
     sources: &Sources,
     folder: &Path,
-) -> Result<Program, Error> {
+) -> Result<Program<'a>, Error> {
     fs::create_dir(folder).map_err(error::write(folder))?;
     let text = prototype(tree, sources, folder)?;
     let path = folder.join("prototype");
     fs::write(&path, text).map_err(error::write(&path))?;
-    let mut program = Program::new("mkfs.xfs", "xfsprogs");
+    let mut program = Program::new(order.tools, Tool::MkfsXfs);
     let uuid = format!("uuid={}", order.file_system());
     program.add(&["-q", "-K", "-m", &uuid, "-L", cut(order.volume_label(), 12)]);
     if order.sector == SectorSize::S4096 {

@@ -9,33 +9,60 @@ use std::process::{Command, Stdio};
 use crate::config::{ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
 use crate::mkfs;
+use crate::tools::{Tool, Tools};
 
-/// Programs that run another one so that files belong to root, the best first: to the
-/// second, files of other users belong to nobody.
-const WAYS: [&[&str]; 2] = [&["fakeroot", "--"], &["unshare", "--map-root-user", "--"]];
+/// A program that runs systemd-repart so that files belong to root.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Which.
+    pub tool: Tool,
+    arguments: &'static [&'static str],
+}
 
-/// The words to put before a program that copies files of a description; none where root
-/// runs it, or no file system knows owners. `folder` was made by this process.
+/// The best first: to the second, files of other users belong to nobody.
+const WAYS: [Way; 2] = [
+    Way {
+        tool: Tool::Fakeroot,
+        arguments: &["--"],
+    },
+    Way {
+        tool: Tool::Unshare,
+        arguments: &["--map-root-user", "--"],
+    },
+];
+
+impl Way {
+    /// Runs systemd-repart.
+    pub fn command(self, tools: &Tools) -> Command {
+        let mut command = Command::new(tools.program(self.tool));
+        command.args(self.arguments);
+        command.arg(tools.program(Tool::Repart));
+        command
+    }
+
+    fn works(self, tools: &Tools) -> bool {
+        let mut command = self.command(tools);
+        command.arg("--version").stdin(Stdio::null());
+        command.output().is_ok_and(|said| said.status.success())
+    }
+}
+
+/// The way by which files of a description come to belong to root; none where root copies
+/// them, or no file system knows owners. `folder` was made by this process.
 ///
 /// # Errors
-/// When there is no such program.
-pub fn way(config: &ImageConfig, folder: &Path) -> Result<&'static [&'static str], Error> {
+/// When there is none.
+pub fn way(config: &ImageConfig, folder: &Path, tools: &Tools) -> Result<Option<Way>, Error> {
     let has_owners = |partition: &PartitionConfig| {
         partition.has_files() && partition.format.is_some_and(mkfs::is_made)
     };
     let metadata = fs::metadata(folder).map_err(error::read(folder))?;
     if metadata.uid() == 0 || !config.partitions.iter().any(has_owners) {
-        return Ok(&[]);
+        return Ok(None);
     }
-    let works = |way: &&&[&str]| {
-        let mut command = Command::new(way[0]);
-        command.args(&way[1..]).arg("true").stdin(Stdio::null());
-        command.output().is_ok_and(|said| said.status.success())
-    };
-    let way = WAYS.iter().find(works);
-    way.copied().ok_or(Error::NoProgram {
-        program: "fakeroot".into(),
-        purpose: "has files in an image belong to root",
-        package: "fakeroot",
+    let way = WAYS.into_iter().find(|way| way.works(tools));
+    way.map(Some).ok_or_else(|| Error::NoProgram {
+        program: tools.program(Tool::Fakeroot).into(),
+        tool: Tool::Fakeroot,
     })
 }
