@@ -138,6 +138,14 @@ let
       config.storePaths = lib.mkIf (config.system != null) [ config.system ];
     };
 
+  # Programs that may be files of the machine alone, which a build does not see.
+  mayBeOfMachine =
+    name:
+    lib.elem name [
+      "shim"
+      "mok-manager"
+    ];
+
   hasXbootldr = loader.xbootldrMountPoint != null;
 in
 {
@@ -225,11 +233,10 @@ in
       description = "The size of the image; `auto` is what the partitions take.";
     };
 
-    package = mkOption {
-      type = types.package;
-      default = import ./package.nix pkgs.buildPackages;
-      defaultText = lib.literalExpression "pkgs.buildPackages.esp-builder";
-      description = "The package with {command}`compose` and {command}`esp-builder`.";
+    package = import ./package-option.nix {
+      inherit lib;
+      pkgs = pkgs.buildPackages;
+      pkgsText = "pkgs.buildPackages";
     };
 
     partitions = mkOption {
@@ -286,12 +293,15 @@ in
   config = {
     image.compose = {
       esp.settings = lib.mapAttrs (_: lib.mkDefault) (
-        removeAttrs loader.settings [
-          "enroll-keys"
-          "secure-boot-key"
-          "secure-boot-certificate"
-          "sign-command"
-        ]
+        lib.filterAttrs (name: value: mayBeOfMachine name -> lib.hasPrefix builtins.storeDir value) (
+          removeAttrs loader.settings [
+            "enroll-keys"
+            "enroll-name"
+            "secure-boot-key"
+            "secure-boot-certificate"
+            "sign-command"
+          ]
+        )
       );
 
       partitions = lib.mkIf cfg.esp.enable {

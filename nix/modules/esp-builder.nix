@@ -19,13 +19,6 @@ let
 
   toml = import ./settings-toml.nix { inherit lib; };
 
-  # Each of these is a partition in use.
-  mountPoints = [
-    efi.efiSysMountPoint
-  ]
-  ++ cfg.mirrors
-  ++ lib.optional (cfg.xbootldrMountPoint != null) cfg.xbootldrMountPoint;
-
   arguments = [
     "--settings=${cfg.settingsFile}"
     "--random-seed=${if cfg.randomSeed then "auto" else "no"}"
@@ -42,6 +35,8 @@ let
     ${cfg.extraInstallCommands}
   '';
 
+  loaderConfValue = value: if lib.isBool value then lib.boolToYesNo value else toString value;
+
   programs = {
     memtest86 = "Memtest86+, which tests memory";
     netbootxyz = "netboot.xyz, which starts systems over the network";
@@ -49,15 +44,15 @@ let
   };
 in
 {
+  imports = [
+    ./installer-assertions.nix
+    ./secure-boot.nix
+  ];
+
   options.boot.loader.espBuilder = {
     enable = lib.mkEnableOption "installing the boot loader with esp-builder";
 
-    package = mkOption {
-      type = types.package;
-      default = import ./package.nix pkgs;
-      defaultText = lib.literalExpression "pkgs.esp-builder";
-      description = "The package with {command}`esp-builder`.";
-    };
+    package = import ./package-option.nix { inherit lib pkgs; };
 
     bootloader = mkOption {
       type = types.enum [
@@ -65,13 +60,15 @@ in
         "grub"
         "limine"
         "refind"
+        "extlinux"
         "uki"
         "none"
       ];
       default = "systemd-boot";
       description = ''
-        The boot loader to install. With `uki` firmware starts an image of the default system
-        alone, without a menu; `none` writes entries for a boot loader that is there.
+        The boot loader to install. `extlinux` writes the menu that U-Boot reads, and no
+        binary. With `uki` firmware starts an image of the default system alone, without a
+        menu; `none` writes entries for a boot loader that is there.
       '';
     };
 
@@ -132,7 +129,86 @@ in
       type = types.nullOr types.str;
       default = null;
       example = "max";
-      description = "The resolution of the menu: a number, `auto`, `max` or `keep`.";
+      description = "The resolution of systemd-boot's menu: a number, `auto`, `max` or `keep`.";
+    };
+
+    loaderConf = mkOption {
+      type = types.attrsOf (
+        types.oneOf [
+          types.bool
+          types.int
+          types.str
+        ]
+      );
+      default = { };
+      example = {
+        auto-firmware = false;
+        beep = true;
+      };
+      description = "Other keys of {manpage}`loader.conf(5)`, for systemd-boot.";
+    };
+
+    menuPreamble = mkOption {
+      type = types.lines;
+      default = "";
+      example = "term_palette: 1e1e2e;f38ba8;a6e3a1;f9e2af;89b4fa;f5c2e7;94e2d5;cdd6f4";
+      description = ''
+        Text before the entries of a menu in one file, in the language of its boot loader:
+        themes, fonts, passwords. The files that it names are
+        {option}`boot.loader.espBuilder.extraFiles`.
+      '';
+    };
+
+    grub.bootVolume = mkOption {
+      type = types.nullOr (types.strMatching "[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}");
+      default = null;
+      example = "ABCD-1234";
+      description = ''
+        The volume ID of the partition with the kernels, where GRUB may find the default
+        kernel on several disks.
+      '';
+    };
+
+    limine.enrollConfig = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether Limine's binary accepts the menu that was installed with it, and no other.
+      '';
+    };
+
+    extlinux.deviceTreeDir = mkOption {
+      type = types.nullOr types.path;
+      default =
+        if
+          cfg.bootloader == "extlinux"
+          && config.hardware.deviceTree.enable
+          && config.hardware.deviceTree.name == null
+        then
+          config.hardware.deviceTree.package
+        else
+          null;
+      defaultText = lib.literalMD ''
+        {option}`hardware.deviceTree.package` with the boot loader `extlinux`, unless
+        {option}`hardware.deviceTree.name` says which is the board's
+      '';
+      description = "A directory of device trees, in which U-Boot finds that of its board.";
+    };
+
+    efiDrivers = mkOption {
+      type = types.listOf types.path;
+      default = [ ];
+      example = lib.literalExpression ''[ "''${pkgs.refind}/share/refind/drivers_x64/ext4_x64.efi" ]'';
+      description = "Drivers that systemd-boot or rEFInd loads.";
+    };
+
+    ukiExtra = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      description = ''
+        A directory of addons, credentials and extensions that lie beside each Unified Kernel
+        Image. Everybody can read what is in the store: credentials there must be encrypted.
+      '';
     };
 
     bootCounting = {
@@ -215,46 +291,6 @@ in
       '';
     };
 
-    secureBoot = {
-      enable = lib.mkEnableOption "signing all that firmware starts, for Secure Boot";
-
-      key = mkOption {
-        type = types.nullOr types.str;
-        default = null;
-        example = "/etc/secure-boot/db.key";
-        description = ''
-          The private key, as a text: a path would be copied to the store, which everybody
-          can read. {command}`esp-builder keys generate` makes one.
-        '';
-      };
-
-      certificate = mkOption {
-        type = types.nullOr types.str;
-        default = null;
-        example = "/etc/secure-boot/db.pem";
-        description = "The certificate of the key.";
-      };
-
-      signCommand = mkOption {
-        type = types.nullOr types.str;
-        default = null;
-        description = ''
-          A shell command that reads bytes and prints their RSA signature, in place of a
-          key.
-        '';
-      };
-
-      enrollKeys = mkOption {
-        type = types.nullOr types.str;
-        default = null;
-        example = "/etc/secure-boot";
-        description = ''
-          A directory with {file}`PK.auth`, {file}`KEK.auth` and {file}`db.auth`, which the
-          boot loader enrols on a machine in setup mode.
-        '';
-      };
-    };
-
     randomSeed = mkOption {
       type = types.bool;
       default = true;
@@ -277,7 +313,7 @@ in
       inherit (toml) type;
       default = { };
       example = {
-        set = [ "auto-firmware=no" ];
+        machine-id = "8a2b7d4e0c3f4f1d9b6a5c8e7f102938";
       };
       description = ''
         Settings of {command}`esp-builder`, as in the file of its `--settings`. Trees of
@@ -312,6 +348,7 @@ in
             name: text: "${name}=${pkgs.writeText name text}"
           ) cfg.extraEntries;
           windows = lib.mapAttrsToList (name: handle: "${name}=${handle}") cfg.windows;
+          efi-driver = map (driver: "${driver}") cfg.efiDrivers;
         }
         (lib.getAttr cfg.bootloader {
           systemd-boot.systemd-boot = lib.mkDefault [ "${efiFiles}/systemd-boot${efiArch}.efi" ];
@@ -320,6 +357,7 @@ in
             "${pkgs.limine}/share/limine/BOOT${lib.toUpper efiArch}.EFI"
           ];
           refind.loader = lib.mkDefault [ "${pkgs.refind}/share/refind/refind_${efiArch}.efi" ];
+          extlinux = { };
           uki = { };
           none = { };
         })
@@ -328,82 +366,28 @@ in
         })
         (lib.mkIf (cfg.configurationLimit != null) { limit = cfg.configurationLimit; })
         (lib.mkIf (cfg.consoleMode != null) { console-mode = cfg.consoleMode; })
+        (lib.mkIf (cfg.loaderConf != { }) {
+          set = lib.mapAttrsToList (key: value: "${key}=${loaderConfValue value}") cfg.loaderConf;
+        })
+        (lib.mkIf (cfg.menuPreamble != "") {
+          menu-preamble = "${pkgs.writeText "menu-preamble" cfg.menuPreamble}";
+        })
+        (lib.mkIf (cfg.grub.bootVolume != null) { boot-volume = cfg.grub.bootVolume; })
+        (lib.mkIf cfg.limine.enrollConfig { limine-config = "enrolled"; })
+        (lib.mkIf (cfg.extlinux.deviceTreeDir != null) {
+          device-tree-dir = "${cfg.extlinux.deviceTreeDir}";
+        })
+        (lib.mkIf (cfg.ukiExtra != null) { uki-extra = "${cfg.ukiExtra}"; })
         (lib.mkIf cfg.bootCounting.enable { inherit (cfg.bootCounting) tries; })
         (lib.mkIf cfg.memtest86.enable { memtest86 = "${pkgs.memtest86plus.efi}"; })
         (lib.mkIf cfg.netbootxyz.enable { netbootxyz = "${pkgs.netbootxyz-efi}"; })
         (lib.mkIf (cfg.edk2-uefi-shell.enable || cfg.windows != { }) {
           edk2-shell = "${pkgs.edk2-uefi-shell}/shell.efi";
         })
-        (lib.mkIf (cfg.secureBoot.enrollKeys != null) { enroll-keys = cfg.secureBoot.enrollKeys; })
-        (lib.mkIf cfg.secureBoot.enable (
-          lib.filterAttrs (_: value: value != null) {
-            secure-boot-key = cfg.secureBoot.key;
-            secure-boot-certificate = lib.optional (
-              cfg.secureBoot.certificate != null
-            ) cfg.secureBoot.certificate;
-            sign-command = cfg.secureBoot.signCommand;
-          }
-        ))
       ];
     }
 
     (lib.mkIf cfg.enable {
-      assertions = [
-        {
-          assertion = lib.all (lib.hasPrefix "/") mountPoints;
-          message = "The mount points of boot partitions must be absolute: ${toString mountPoints}";
-        }
-        {
-          assertion = lib.allUnique mountPoints;
-          message = "Each boot partition needs a mount point of its own: ${toString mountPoints}";
-        }
-        {
-          assertion = !config.boot.loader.systemd-boot.enable && !config.boot.loader.grub.enable;
-          message = "boot.loader.espBuilder installs the boot loader: disable boot.loader.systemd-boot and boot.loader.grub.";
-        }
-        {
-          assertion = (config.boot.kernelPackages.kernel.features or { efiBootStub = true; }) ? efiBootStub;
-          message = "This kernel has no EFI stub, so that firmware cannot start it.";
-        }
-        {
-          assertion =
-            (cfg.bootCounting.enable || cfg.layout != "type1")
-            -> lib.elem cfg.bootloader [
-              "systemd-boot"
-              "none"
-            ];
-          message = "boot.loader.espBuilder.bootCounting and layouts other than `type1` need entries that are files of their own, which ${cfg.bootloader} does not read.";
-        }
-        {
-          assertion = cfg.xbootldrMountPoint != null -> cfg.bootloader != "refind" && cfg.bootloader != "uki";
-          message = "boot.loader.espBuilder.xbootldrMountPoint: ${cfg.bootloader} finds what it starts on the ESP alone.";
-        }
-        {
-          assertion = cfg.installDeviceTree -> config.hardware.deviceTree.name != null;
-          message = "boot.loader.espBuilder.installDeviceTree needs hardware.deviceTree.name.";
-        }
-        {
-          assertion =
-            cfg.secureBoot.enable
-            ->
-              cfg.secureBoot.certificate != null
-              && (cfg.secureBoot.key == null) != (cfg.secureBoot.signCommand == null);
-          message = "boot.loader.espBuilder.secureBoot needs a certificate, and either a key or a signCommand.";
-        }
-        {
-          assertion = cfg.secureBoot.key == null || !lib.hasPrefix builtins.storeDir cfg.secureBoot.key;
-          message = "boot.loader.espBuilder.secureBoot.key is in the store, where everybody can read it: give its path as a text.";
-        }
-      ]
-      ++ map (name: {
-        assertion = lib.hasSuffix ".conf" name && !lib.hasInfix "/" name && !lib.hasPrefix "nixos-" name;
-        message = "boot.loader.espBuilder.extraEntries.${lib.strings.escapeNixIdentifier name}: the name of an entry ends with .conf, holds no / and does not begin with nixos-.";
-      }) (lib.attrNames cfg.extraEntries)
-      ++ map (place: {
-        assertion = !lib.hasPrefix "/" place && !lib.elem ".." (lib.splitString "/" place);
-        message = "boot.loader.espBuilder.extraFiles.${lib.strings.escapeNixIdentifier place}: places are relative to the partition and stay on it.";
-      }) (lib.attrNames cfg.extraFiles);
-
       boot = {
         loader = {
           external = {

@@ -116,11 +116,10 @@ in
         '';
       };
 
-      package = mkOption {
-        type = types.package;
-        default = import ./package.nix hostPkgs;
-        defaultText = lib.literalExpression "pkgs.esp-builder";
-        description = "The package with {command}`compose` for the host.";
+      package = import ./package-option.nix {
+        inherit lib;
+        pkgs = hostPkgs;
+        pkgsText = "config.virtualisation.host.pkgs";
       };
     };
 

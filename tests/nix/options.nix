@@ -100,27 +100,99 @@ lib.runTests {
     mirrors = [ "/boot" ];
   });
 
-  testOneBootLoaderIsEnough = refuses "disable boot.loader.systemd-boot and boot.loader.grub" {
+  testOneBootLoaderIsEnough = refuses "disable boot.loader.grub and boot.loader.systemd-boot." {
     boot.loader.grub.enable = true;
+    boot.loader.systemd-boot.enable = true;
   };
 
   testKernelsHaveAStub = refuses "no EFI stub" {
     boot.kernelPackages.kernel.features = { };
   };
 
-  testCountersNeedFilesOfTheirOwn = refuses "which grub does not read" (ours {
-    bootloader = "grub";
-    bootCounting.enable = true;
+  testCountersNeedFilesOfTheirOwn =
+    refuses "bootCounting.enable is for the boot loader systemd-boot or none, not for grub"
+      (ours {
+        bootloader = "grub";
+        bootCounting.enable = true;
+      });
+
+  testImagesNeedFilesOfTheirOwn =
+    refuses "layout = \"uki\" is for the boot loader systemd-boot or uki or none, not for limine"
+      (ours {
+        bootloader = "limine";
+        layout = "uki";
+      });
+
+  testSomeBootLoadersReadTheEspAlone =
+    refuses "xbootldrMountPoint is for the boot loader systemd-boot or grub or"
+      (ours {
+        bootloader = "refind";
+        xbootldrMountPoint = "/boot/extra";
+      });
+
+  testEachBootLoaderHasOptionsOfItsOwn = {
+    expr =
+      let
+        said =
+          bootloader:
+          lib.splitString "\n" (
+            messages (
+              installer (ours {
+                inherit bootloader;
+                consoleMode = "max";
+                loaderConf.beep = true;
+                menuPreamble = "x";
+                grub.bootVolume = "ABCD-1234";
+                limine.enrollConfig = true;
+                extlinux.deviceTreeDir = "/nix/store/0000-dtbs";
+                efiDrivers = [ "/nix/store/0000-driver" ];
+                secureBoot.enrollKeys = "/keys";
+                secureBoot.shim = "/shim";
+              })
+            )
+          );
+        word = message: lib.head (lib.splitString " " (lib.removePrefix "boot.loader.espBuilder." message));
+      in
+      lib.genAttrs [ "systemd-boot" "grub" "uki" ] (bootloader: map word (said bootloader));
+    expected = {
+      systemd-boot = [
+        "menuPreamble"
+        "grub.bootVolume"
+        "limine.enrollConfig"
+        "extlinux.deviceTreeDir"
+      ];
+      grub = [
+        "consoleMode"
+        "loaderConf"
+        "limine.enrollConfig"
+        "extlinux.deviceTreeDir"
+        "efiDrivers"
+        "secureBoot.enrollKeys"
+      ];
+      uki = [
+        "consoleMode"
+        "loaderConf"
+        "menuPreamble"
+        "grub.bootVolume"
+        "limine.enrollConfig"
+        "extlinux.deviceTreeDir"
+        "efiDrivers"
+        "secureBoot.enrollKeys"
+        "secureBoot.shim"
+      ];
+    };
+  };
+
+  testCompanionsNeedImages = refuses "the layout `type1` has none" (ours {
+    ukiExtra = "/nix/store/0000-extra";
   });
 
-  testImagesNeedFilesOfTheirOwn = refuses "which limine does not read" (ours {
-    bootloader = "limine";
-    layout = "uki";
+  testShimStartsItsManager = refuses "mokManager is started by shim" (ours {
+    secureBoot.mokManager = "/mm";
   });
 
-  testSomeBootLoadersReadTheEspAlone = refuses "refind finds what it starts on the ESP alone" (ours {
-    bootloader = "refind";
-    xbootldrMountPoint = "/boot/extra";
+  testANameIsThatOfKeys = refuses "enrollName names the keys of enrollKeys" (ours {
+    secureBoot.enrollName = "manual";
   });
 
   testDeviceTreesHaveAName = refuses "needs hardware.deviceTree.name" (ours {
@@ -204,6 +276,183 @@ lib.runTests {
     ''secure-boot-key = "/etc/secure-boot/db.key"''
     ''secure-boot-certificate = ["/etc/secure-boot/db.pem"]''
   ] { secureBoot = keys; };
+
+  testSystemdBootIsSetInFull =
+    writes
+      [
+        ''set = ["auto-firmware=no","beep=yes","log-level=debug"]''
+        ''efi-driver = ["/nix/store/0000-driver"]''
+        ''uki-extra = "/nix/store/0000-extra"''
+        ''enroll-name = "manual"''
+        ''shim = "/etc/shimx64.efi"''
+        ''mok-manager = "/etc/mmx64.efi"''
+      ]
+      {
+        layout = "uki";
+        loaderConf = {
+          auto-firmware = false;
+          beep = true;
+          log-level = "debug";
+        };
+        efiDrivers = [ "/nix/store/0000-driver" ];
+        ukiExtra = "/nix/store/0000-extra";
+        secureBoot = {
+          enrollKeys = "/keys";
+          enrollName = "manual";
+          shim = "/etc/shimx64.efi";
+          mokManager = "/etc/mmx64.efi";
+        };
+      };
+
+  testAPreambleIsAFile =
+    writes
+      [
+        ''menu-preamble = "/nix/store/00000000000000000000000000000000-menu-preamble"''
+        ''limine-config = "enrolled"''
+      ]
+      {
+        bootloader = "limine";
+        menuPreamble = "term_palette: 1";
+        limine.enrollConfig = true;
+      };
+
+  testABoardHasAllDeviceTreesOrItsOwn = {
+    expr =
+      let
+        settings =
+          name:
+          (installer {
+            boot.loader.espBuilder.bootloader = "extlinux";
+            hardware.deviceTree = {
+              enable = true;
+              inherit name;
+            };
+          }).boot.loader.espBuilder;
+      in
+      map
+        (name: {
+          directory = (settings name).settings ? device-tree-dir;
+          own = (settings name).installDeviceTree;
+        })
+        [
+          null
+          "board.dtb"
+        ];
+    expected = [
+      {
+        directory = true;
+        own = false;
+      }
+      {
+        directory = false;
+        own = true;
+      }
+    ];
+  };
+
+  # Which of the flags that the program says it has come from no option.
+  testEveryFlagHasAnOption = {
+    expr =
+      let
+        install = lib.pipe (builtins.readFile ../../docs/reference/esp-builder.md) [
+          (lib.splitString "## esp-builder install\n")
+          lib.last
+          (lib.splitString "\n## ")
+          lib.head
+          (lib.splitString "\n")
+        ];
+        flags = lib.concatMap (
+          line:
+          let
+            flag = builtins.match "\\| `(-[a-zA-Z], )?--([a-z0-9-]+)[ `].*" line;
+          in
+          lib.optional (flag != null) (lib.last flag)
+        ) install;
+        everything =
+          bootloader:
+          (installer {
+            boot.loader = {
+              efi.canTouchEfiVariables = false;
+              espBuilder = {
+                inherit bootloader;
+                layout = "uki";
+                bootCounting.enable = true;
+                configurationLimit = 1;
+                consoleMode = "max";
+                efiDrivers = [ "/driver" ];
+                extlinux.deviceTreeDir = "/dtbs";
+                fit = true;
+                graceful = true;
+                grub.bootVolume = "ABCD-1234";
+                limine.enrollConfig = true;
+                loaderConf.beep = true;
+                memtest86.enable = true;
+                menuPreamble = "x";
+                netbootxyz.enable = true;
+                ukiExtra = "/extra";
+                windows."11" = "HD0b";
+                xbootldrMountPoint = "/xbootldr";
+                secureBoot = keys // {
+                  enrollKeys = "/keys";
+                  enrollName = "manual";
+                  mokManager = "/mm";
+                  shim = "/shim";
+                  signCommand = "sign";
+                };
+              };
+            };
+          }).boot.loader;
+        reached =
+          lib.concatMap
+            (
+              bootloader:
+              let
+                loader = everything bootloader;
+              in
+              lib.attrNames loader.espBuilder.settings
+              ++ lib.concatMap (word: lib.toList (builtins.match "'?--([a-z-]+).*" word)) (
+                lib.splitString " " loader.external.installHook.text
+              )
+            )
+            [
+              "systemd-boot"
+              "grub"
+              "limine"
+            ];
+      in
+      lib.subtractLists reached flags;
+    expected = [
+      # For those who call it.
+      "no-mount-check"
+      "json"
+      "dry-run"
+      "quiet"
+      # A system without secrets names none.
+      "no-initrd-secrets"
+      # `nixos-rebuild --install-bootloader` says so.
+      "reinstall"
+      "efivars"
+      "help"
+      # What boots is in the profiles of NixOS, and what is activated is the default.
+      "bootspec"
+      "generations"
+      "profile"
+      "kernel"
+      "initrd"
+      "cmdline"
+      "title"
+      "arch"
+      "root"
+      "default"
+      "toplevel"
+      # /etc/machine-id, and the day that a generation came to the machine.
+      "machine-id"
+      "date"
+      # Of trees.
+      "xbootldr"
+      "by-reference"
+    ];
+  };
 
   testTextsAreQuotedAsInToml = writes [
     ''extra-file = ["EFI/\"x\"\\y=/nix/store/0000-x"]''
