@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "asks what sources take")]
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -60,7 +61,7 @@ pub(crate) fn check(
 
 /// A file system that turned out to be full, or another error as it is.
 pub(crate) fn explain(error: Error, file: &File, needed: u64) -> Error {
-    let is_full = |source: &std::io::Error| source.kind() == std::io::ErrorKind::StorageFull;
+    let is_full = |source: &std::io::Error| source.kind() == ErrorKind::StorageFull;
     match &error {
         Error::Write { path, source } if is_full(source) => {
             // What is written so far goes with the file.
@@ -71,6 +72,49 @@ pub(crate) fn explain(error: Error, file: &File, needed: u64) -> Error {
             }
         }
         _ => error,
+    }
+}
+
+/// A file system that a program is about to write to.
+pub(crate) struct Room<'a> {
+    /// A file on it, or a folder.
+    file: &'a File,
+    path: &'a Path,
+    free: u64,
+}
+
+/// So little is left only where a write has failed, in bytes.
+const USED_UP: u64 = 1 << 20;
+
+impl<'a> Room<'a> {
+    /// Notes what is free.
+    ///
+    /// # Errors
+    /// When the file system cannot be asked.
+    pub fn before(file: &'a File, path: &'a Path) -> Result<Self, Error> {
+        let (_, free) = ask(file, path)?;
+        Ok(Self { file, path, free })
+    }
+
+    /// A file system that a program has used up, or another error as it is.
+    pub fn explain(&self, error: Error) -> Error {
+        let is_used_up = match &error {
+            Error::Program { said, .. } => {
+                // Some remove what they wrote, and some say it in another language.
+                said.contains("No space left on device")
+                    || ask(self.file, self.path).is_ok_and(|(_, left)| left < USED_UP)
+            }
+            Error::Write { source, .. } => source.kind() == ErrorKind::StorageFull,
+            _ => false,
+        };
+        if !is_used_up {
+            return error;
+        }
+        Error::UsedUp {
+            path: self.path.to_owned(),
+            free: ByteSize(self.free),
+            source: Box::new(error),
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! Why an image could not be composed or read.
 
+mod causes;
 mod hint;
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::PathBuf;
 
 use tree_manifest::TreePath;
 
 use crate::fat::FatType;
 use crate::size::ByteSize;
 use crate::tools::Tool;
+pub(crate) use causes::{read, write};
 
 /// Why an image could not be composed or read.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,16 @@ pub enum Error {
         needed: ByteSize,
         /// What is free.
         free: ByteSize,
+    },
+    /// What a program writes has used up a file system.
+    #[error("`{}` lies on a file system that had {free} ({} bytes) free", path.display(), free.bytes())]
+    UsedUp {
+        /// The file, or the folder that the program wrote to.
+        path: PathBuf,
+        /// What was free before.
+        free: ByteSize,
+        /// What the program said.
+        source: Box<Error>,
     },
     /// A partition is larger than it may be.
     #[error("it needs {needed} ({} bytes) and `size-max-bytes` is {most} ({} bytes)", needed.bytes(), most.bytes())]
@@ -341,50 +352,6 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
-}
-
-impl Error {
-    /// A program that failed, with the last lines of what it said.
-    pub(crate) fn of_program(program: &Path, output: &Output) -> Self {
-        /// As many as hold the cause.
-        const LINES: usize = 4;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = said
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        Self::Program {
-            program: program.into(),
-            status: output.status.to_string(),
-            said: lines[lines.len().saturating_sub(LINES)..].join("; "),
-        }
-    }
-
-    pub(crate) fn config(path: &Path, message: impl Into<String>) -> Self {
-        Self::Config {
-            path: path.to_owned(),
-            message: message.into(),
-        }
-    }
-
-    pub(crate) fn image(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Image {
-            path: path.to_owned(),
-            reason: reason.into(),
-        }
-    }
-}
-
-/// Makes a read error of a path.
-pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Read { path, source }
-}
-
-/// Makes a write error of a path.
-pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
 }
 
 fn wishes(fat_type: Option<FatType>, cluster: Option<ByteSize>) -> String {

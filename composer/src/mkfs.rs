@@ -25,6 +25,7 @@ use rustix::fs::SeekFrom;
 use uuid::Uuid;
 
 use crate::config::{FileSystem, PartitionConfig};
+use crate::disk_space::Room;
 use crate::error::{self, Error};
 use crate::scan::{self, PartitionInput};
 use crate::seed;
@@ -146,34 +147,9 @@ pub fn make(
         let file = File::create(&path).map_err(error::write(&path))?;
         file.set_len(order.size).map_err(error::write(&path))?;
     }
-    match format {
-        FileSystem::Btrfs => make_btrfs(order, &tree, sources, &path)?,
-        FileSystem::Xfs => {
-            let named = path.with_extension("named");
-            let mut program = xfs::program(order, &tree, sources, &named)?;
-            program.add_path(&path);
-            program.run(order)?;
-            check_all_unchanged(&tree, sources)?;
-            fs::remove_dir_all(&named).map_err(error::write(&named))?;
-        }
-        FileSystem::Erofs => {
-            let mut program = erofs(order);
-            // Read in place, attributes of the host would come too.
-            if let Some(whole) = tree.whole.as_ref().filter(|_| !tree.has_attributes()) {
-                program.add(&["-x-1"]);
-                program.add_path(&path);
-                program.add_path(&whole.folder);
-                program.run(order)?;
-                check_all_unchanged(&tree, sources)?;
-            } else {
-                program.add(&["--tar=f"]);
-                program.add_path(&path);
-                program.run_with(order, &tree, sources)?;
-            }
-        }
-        FileSystem::Squashfs => squashfs(order, &path).run_with(order, &tree, sources)?,
-        _ => ext4::program(order, &tree, &path).run_with(order, &tree, sources)?,
-    }
+    let directory = File::open(&folder).map_err(error::read(&folder))?;
+    let room = Room::before(&directory, &folder)?;
+    run(order, &tree, sources, &path).map_err(|error| room.explain(error))?;
     let made = fs::metadata(&path).map_err(error::read(&path))?.len();
     if !format.is_read_only() && made > order.size {
         return Err(Error::Outgrown {
@@ -182,6 +158,39 @@ pub fn make(
         });
     }
     taken(path, tree)
+}
+
+/// Has a program write a file system to `path`.
+fn run(order: Order<'_>, tree: &FileTree, sources: &Sources, path: &Path) -> Result<(), Error> {
+    match order.format() {
+        FileSystem::Btrfs => make_btrfs(order, tree, sources, path)?,
+        FileSystem::Xfs => {
+            let named = path.with_extension("named");
+            let mut program = xfs::program(order, tree, sources, &named)?;
+            program.add_path(path);
+            program.run(order)?;
+            check_all_unchanged(tree, sources)?;
+            fs::remove_dir_all(&named).map_err(error::write(&named))?;
+        }
+        FileSystem::Erofs => {
+            let mut program = erofs(order);
+            // Read in place, attributes of the host would come too.
+            if let Some(whole) = tree.whole.as_ref().filter(|_| !tree.has_attributes()) {
+                program.add(&["-x-1"]);
+                program.add_path(path);
+                program.add_path(&whole.folder);
+                program.run(order)?;
+                check_all_unchanged(tree, sources)?;
+            } else {
+                program.add(&["--tar=f"]);
+                program.add_path(path);
+                program.run_with(order, tree, sources)?;
+            }
+        }
+        FileSystem::Squashfs => squashfs(order, path).run_with(order, tree, sources)?,
+        _ => ext4::program(order, tree, path).run_with(order, tree, sources)?,
+    }
+    Ok(())
 }
 
 fn make_btrfs(

@@ -11,7 +11,7 @@ use std::path::Path;
 use extents::copy::{Copier, Failure, Slice};
 use extents::{Content, ExtentMap, staging};
 
-use crate::disk_space;
+use crate::disk_space::{self, Room};
 use crate::error::{self, Error};
 use crate::scan;
 use crate::source::{Source, Sources};
@@ -55,7 +55,9 @@ pub fn write(
     if let Some(compressing) = options.compressing {
         let file = temporary.as_file().try_clone();
         let file = file.map_err(error::write(output))?;
-        stream::compress(extents, sources, compressing, file, progress)?;
+        let room = Room::before(temporary.as_file(), output)?;
+        let done = stream::compress(extents, sources, compressing, file, progress);
+        done.map_err(|error| room.explain(error))?;
     } else {
         let file = temporary.as_file();
         disk_space::check(file, output, extents, sources)?;

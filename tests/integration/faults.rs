@@ -10,12 +10,12 @@ use crate::kit::{Kit, esp, noise};
 use crate::live::{add_generations, live, toplevel, with_profile};
 
 /// The calls that change a file system.
-const CHANGES: &str = "pwrite64,write,copy_file_range,ftruncate,?rename,renameat,renameat2,\
+pub const CHANGES: &str = "pwrite64,write,copy_file_range,ftruncate,?rename,renameat,renameat2,\
     ?mkdir,mkdirat,?unlink,unlinkat,?rmdir,fallocate,syncfs,fsync";
 
 /// A program of ours in which something happens at the `number`th of the calls of each
 /// thread.
-fn struck(kit: &Kit, program: &str, calls: &str, fault: &str, number: u32) -> Peer {
+pub fn struck(kit: &Kit, program: &str, calls: &str, fault: &str, number: u32) -> Peer {
     Peer::host("strace")
         .dir(kit.root())
         .env("HOME", kit.root())
@@ -27,7 +27,7 @@ fn struck(kit: &Kit, program: &str, calls: &str, fault: &str, number: u32) -> Pe
 
 /// Runs until a fault comes too late to strike; returns how many struck. `run` says how
 /// the program ended with the fault at a call.
-fn strike_everywhere(step: u32, mut run: impl FnMut(u32) -> Output) -> u32 {
+pub fn strike_everywhere(step: u32, mut run: impl FnMut(u32) -> Output) -> u32 {
     let late = (0..400).find(|count| run(1 + count * step).status.success());
     late.unwrap()
 }

@@ -66,6 +66,9 @@ mod sharing;
 /// Writes that fail, processes that are killed, disks that are full, and two at once.
 mod faults;
 
+/// Programs that run out of room, sources that fail or change, and updates that are killed.
+mod composing_faults;
+
 /// Stores that are only read, secrets and keys that are their owner's, and no shell.
 mod permissions;
 

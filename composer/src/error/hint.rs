@@ -26,7 +26,7 @@ impl Error {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 FREE_SPACE.to_owned()
             }
-            Self::DiskFull { .. } => FREE_SPACE.to_owned(),
+            Self::DiskFull { .. } | Self::UsedUp { .. } => FREE_SPACE.to_owned(),
             Self::Collision { .. } => "FAT ignores case: rename one of the two".to_owned(),
             Self::Twice { .. } => "name each place in a partition once".to_owned(),
             Self::VolumeFull { least, .. } => format!(
