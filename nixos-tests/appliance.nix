@@ -6,17 +6,9 @@
   nodes.machine = {
     imports = [ ./from-image.nix ];
     boot.initrd.systemd.enable = true;
-    fileSystems = {
-      "/" = {
-        fsType = "tmpfs";
-        options = [ "mode=0755" ];
-      };
-      # The partition is found by its root hash, and mounted at /usr.
-      "/nix/store" = {
-        device = "/usr";
-        fsType = "none";
-        options = [ "bind" ];
-      };
+    fileSystems."/" = {
+      fsType = "tmpfs";
+      options = [ "mode=0755" ];
     };
     image.compose.verityStore.enable = true;
     nix.enable = false;

@@ -1,39 +1,75 @@
-# systemd-sysupdate puts a newer Unified Kernel Image beside the one that runs, and the boot
-# loader starts the newer one.
+# systemd-sysupdate brings an appliance to the next version: store and hashes go to the
+# partitions that are not in use, a Unified Kernel Image beside the one that runs. The newer
+# one starts, and is tried no more when it was good; the older one is still there.
+let
+  appliance = {
+    imports = [ ./from-image.nix ];
+    boot.initrd.systemd.enable = true;
+    fileSystems."/" = {
+      fsType = "tmpfs";
+      options = [ "mode=0755" ];
+    };
+    image.compose = {
+      verityStore.enable = true;
+      sysupdate = {
+        enable = true;
+        source = "/var/updates";
+      };
+    };
+    nix.enable = false;
+    system.image.id = "app";
+  };
+in
 {
   name = "esp-builder-sysupdate";
 
-  nodes.machine = {
-    imports = [ ./uki-machine.nix ];
-    environment.etc."sysupdate.d/50-uki.transfer".text = ''
-      [Transfer]
-      Verify=no
-      [Source]
-      Type=regular-file
-      Path=/var/updates
-      MatchPattern=nixos_@v.efi
-      [Target]
-      Type=regular-file
-      Path=/EFI/Linux
-      PathRelativeTo=boot
-      MatchPattern=nixos_@v+@l-@d.efi nixos_@v+@l.efi nixos_@v.efi
-      Mode=0444
-      TriesLeft=3
-      TriesDone=0
-      InstancesMax=2
-    '';
+  nodes = {
+    machine =
+      { nodes, ... }:
+      {
+        imports = [ appliance ];
+        system.image.version = "1";
+        virtualisation.sharedDirectories.updates = {
+          source = "${nodes.newer.system.build.image}";
+          target = "/var/updates";
+        };
+      };
+    newer = {
+      imports = [ appliance ];
+      system.image.version = "2";
+    };
   };
 
-  testScript = ''
-    ${builtins.readFile ./generations.py}
+  testScript =
+    { nodes, ... }:
+    ''
+      ${builtins.readFile ./from_image.py}
+      ${builtins.readFile ./generations.py}
 
-    machine.start()
-    machine.wait_for_unit("multi-user.target")
-    machine.succeed("mkdir -p /var/updates")
-    machine.succeed("cp /boot/EFI/Linux/nixos-generation-1.efi /var/updates/nixos_2.efi")
-    machine.succeed("/run/current-system/systemd/lib/systemd/systemd-sysupdate update >&2")
-    machine.succeed("ls /boot/EFI/Linux/nixos_2+3-0.efi")
-    restart()
-    assert "nixos_2" in machine.succeed("bootctl status")
-  '';
+      sysupdate = "/run/current-system/systemd/lib/systemd/systemd-sysupdate"
+
+
+      def version() -> str:
+          """The version that runs, from a store that was checked."""
+          machine.succeed("veritysetup status usr | grep verified")
+          return machine.succeed("sed -n 's/^IMAGE_VERSION=//p' /etc/os-release").strip('"\n')
+
+
+      start_from(
+          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
+          "${nodes.machine.virtualisation.qemu.package}",
+      )
+      assert version() == "1"
+      machine.succeed("mkdir -p /var/updates")
+      machine.succeed("mount -t 9p -o trans=virtio,version=9p2000.L updates /var/updates")
+      assert machine.succeed(f"{sysupdate} check-new").strip() == "2"
+      machine.succeed(f"{sysupdate} update >&2")
+      machine.succeed("ls /boot/EFI/Linux/app_1.efi /boot/EFI/Linux/app_2+3-0.efi")
+
+      restart()
+      assert version() == "2"
+      machine.wait_for_unit("systemd-bless-boot.service")
+      machine.succeed("ls /boot/EFI/Linux/app_1.efi /boot/EFI/Linux/app_2.efi")
+      machine.succeed("bootctl list >&2", "lsblk --fs >&2")
+    '';
 }

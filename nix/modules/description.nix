@@ -18,6 +18,17 @@ let
   json = pkgs.formats.json { };
   toml = import ./settings-toml.nix { inherit lib; };
 
+  # What systemd calls it, where that is another name.
+  cpu = pkgs.stdenv.hostPlatform.parsed.cpu.name;
+  architectures = {
+    armv6l = "arm";
+    armv7l = "arm";
+    i686 = "x86";
+    powerpc64le = "ppc64-le";
+    x86_64 = "x86-64";
+    aarch64 = "arm64";
+  };
+
   # Where the state of Nix is that belongs to a store.
   stateOf = prefix: "${lib.removeSuffix "/" (dirOf prefix)}/var/nix";
 
@@ -152,6 +163,7 @@ in
   imports = [
     ./esp-builder.nix
     ./registration.nix
+    ./sysupdate.nix
     ./verity-store.nix
   ];
 
@@ -231,6 +243,32 @@ in
       default = "auto";
       example = "8G";
       description = "The size of the image; `auto` is what the partitions take.";
+    };
+
+    minimumSizes = mkOption {
+      type = types.enum [
+        "content"
+        "repart"
+      ];
+      default = "content";
+      description = ''
+        What decides the least size of a partition that names none: its content, or what
+        systemd-repart reserves.
+      '';
+    };
+
+    split = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether each partition is a file beside the image too, named after its `SplitName=`.
+      '';
+    };
+
+    sums = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether {file}`SHA256SUMS` beside the image has the digests of all files.";
     };
 
     package = import ./package-option.nix {
@@ -332,6 +370,9 @@ in
             engine
             format
             ;
+          # Not that of the machine that builds.
+          architecture = architectures.${cpu} or cpu;
+          minimum-sizes = cfg.minimumSizes;
           sector-size = cfg.sectorSize;
           size = cfg.imageSize;
           compress =

@@ -16,6 +16,13 @@ let
     xz = ".xz";
   };
   suffix = lib.optionalString cfg.compression.enable suffixes.${cfg.compression.algorithm};
+
+  arguments =
+    lib.optional cfg.split "--split"
+    ++ lib.optional cfg.sums "--sums"
+    ++ lib.mapAttrsToList (
+      roothash: signature: "--verity-signature=${roothash}:${signature}"
+    ) cfg.veritySignatures;
 in
 {
   imports = [
@@ -53,8 +60,9 @@ in
         }
         ''
           mkdir "$out"
-          compose ${cfg.description} --progress never --json \
+          compose ${cfg.description} --progress never --json ${lib.escapeShellArgs arguments} \
             -o "$out"/${lib.escapeShellArg config.image.filePath} > "$out/layout.json"
+          ${cfg.sysupdate.publish}
         '';
   };
 }

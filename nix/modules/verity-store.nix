@@ -16,6 +16,7 @@ let
   inherit (config.system.build) toplevel;
   inherit (pkgs.stdenv.hostPlatform) efiArch;
   json = pkgs.formats.json { };
+  storePartition = cfg.partitions.${store.partitionIds.store};
 
   # `compose` says the root hash in its report.
   hashed =
@@ -67,13 +68,23 @@ let
     };
 in
 {
+  options.image.compose.veritySignatures = mkOption {
+    type = types.attrsOf types.path;
+    default = { };
+    example = lib.literalExpression "{ \"e3b0c442…\" = ./store.p7s; }";
+    description = ''
+      Signatures of root hashes, for partitions with `Verity=signature`. A build sees no
+      keys: the first one says which root hash is to be signed.
+    '';
+  };
+
   options.image.compose.verityStore = {
     enable = lib.mkEnableOption "a store that dm-verity protects";
 
     ukiPath = mkOption {
       type = types.str;
       default = "/EFI/BOOT/BOOT${lib.toUpper efiArch}.EFI";
-      defaultText = "what firmware starts by itself";
+      defaultText = lib.literalMD "what firmware starts by itself";
       description = "Where the Unified Kernel Image lies on the ESP.";
     };
 
@@ -86,10 +97,21 @@ in
 
   config = lib.mkIf store.enable {
     boot = {
-      initrd.systemd.dmVerity.enable = true;
+      initrd = {
+        systemd.dmVerity.enable = true;
+        supportedFilesystems.${storePartition.repartConfig.Format} = lib.mkDefault true;
+      };
       # Firmware starts the image by itself.
       loader.grub.enable = lib.mkDefault false;
     };
+
+    # The partition of the store is mounted at /usr, and nothing is written there.
+    fileSystems."/nix/store" = lib.mkDefault {
+      device = "/usr/nix/store";
+      fsType = "none";
+      options = [ "bind" ];
+    };
+    environment.usrbinenv = lib.mkDefault null;
 
     image.compose.partitions = {
       ${store.partitionIds.esp} = {
@@ -108,7 +130,8 @@ in
       };
       ${store.partitionIds.store} = {
         storePaths = [ toplevel ];
-        nixStorePrefix = "/";
+        # Nothing could take it away there.
+        registration = lib.mkDefault false;
         repartConfig = {
           Type = "usr";
           Format = "erofs";

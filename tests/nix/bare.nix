@@ -23,7 +23,10 @@ let
       memtest86plus = package "memtest86plus" // {
         efi = package "memtest86plus-efi";
       };
-      stdenv.hostPlatform.efiArch = "x64";
+      stdenv.hostPlatform = {
+        efiArch = "x64";
+        parsed.cpu.name = "x86_64";
+      };
       buildPackages = pkgs;
       closureInfo = { rootPaths }: package "closure-info" // { inherit rootPaths; };
       formats.json = _: {
@@ -51,7 +54,10 @@ let
       boot = {
         bootspec.extensions = option (types.attrsOf types.anything) { };
         growPartition = no;
-        initrd.systemd.dmVerity.enable = no;
+        initrd = {
+          supportedFilesystems = option (types.attrsOf types.bool) { };
+          systemd.dmVerity.enable = no;
+        };
         kernelPackages = option types.raw { kernel.features.efiBootStub = true; };
         kernelParams = option (types.listOf types.str) [ ];
         loader = {
@@ -70,7 +76,10 @@ let
         };
       };
 
-      environment.etc = option (types.attrsOf types.anything) { };
+      environment = {
+        etc = option (types.attrsOf types.anything) { };
+        usrbinenv = option (types.nullOr types.path) "/nix/store/0000-coreutils/bin/env";
+      };
       fileSystems = option (types.attrsOf types.anything) { };
 
       hardware.deviceTree = {

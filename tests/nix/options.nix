@@ -85,6 +85,19 @@ let
 
   ours = settings: { boot.loader.espBuilder = settings; };
 
+  appliance = {
+    image.compose = {
+      name = "app";
+      verityStore.enable = true;
+      sysupdate = {
+        enable = true;
+        source = "https://example.com/app";
+        storeSize = "3G";
+      };
+    };
+    system.image.version = "7";
+  };
+
   keys = {
     enable = true;
     key = "/etc/secure-boot/db.key";
@@ -523,8 +536,10 @@ lib.runTests {
     expected = {
       image = {
         name = "server";
+        architecture = "x86-64";
         engine = "embedded";
         format = "raw";
+        minimum-sizes = "content";
         sector-size = 4096;
         size = "auto";
         compress = "zstd:3";
@@ -623,6 +638,76 @@ lib.runTests {
       signs = false;
       xbootldr = true;
     };
+  };
+
+  testFilesAreBesideTheImage = {
+    expr =
+      let
+        config = image {
+          imports = [ ../../nix/modules/image.nix ];
+          image.compose = {
+            name = "the server";
+            split = true;
+            sums = true;
+            veritySignatures.abcd = "/nix/store/0000-p7s";
+          };
+        };
+      in
+      lib.filter (word: !lib.hasInfix word config.system.build.image.text) [
+        "--split"
+        "--sums"
+        "'--verity-signature=abcd:/nix/store/0000-p7s'"
+        "-o \"$out\"/'the server.raw'"
+      ];
+    expected = [ ];
+  };
+
+  testTwoVersionsHaveRoom = {
+    expr =
+      let
+        config = image appliance;
+        described = builtins.fromJSON config.image.compose.description.text;
+      in
+      {
+        said = messages config;
+        partitions = map (
+          partition:
+          "${partition.type} ${partition.label or "-"} ${partition.format or "-"} ${partition.split-name}"
+        ) described.partition;
+        sizes = lib.unique (map (partition: partition.size-max-bytes or "-") described.partition);
+        images = lib.filter (lib.hasInfix "/EFI/") (lib.head described.partition).copy-files;
+        transfers = config.environment.etc."sysupdate.d".source;
+        mounted = config.fileSystems."/nix/store".device;
+      };
+    expected = {
+      said = "";
+      partitions = [
+        "esp ESP vfat -"
+        "usr-verity app_7 - %t.%U"
+        "usr app_7 erofs %t.%U"
+        "usr-verity - empty -"
+        "usr - empty -"
+      ];
+      sizes = [
+        "-"
+        "32M"
+        "3G"
+      ];
+      images = [
+        "/nix/store/00000000000000000000000000000000-systemd/lib/systemd/boot/efi/systemd-bootx64.efi:/EFI/BOOT/BOOTX64.EFI"
+        "/nix/store/00000000000000000000000000000000-nixos.efi:/EFI/Linux/app_7.efi"
+      ];
+      transfers = "/nix/store/00000000000000000000000000000000-sysupdate.d/*";
+      mounted = "/usr/nix/store";
+    };
+  };
+
+  testAVersionIsKnownToTheMachine = {
+    expr = messages (image {
+      imports = [ appliance ];
+      image.compose.version = "8";
+    });
+    expected = "image.compose.sysupdate needs system.image.version, by which a machine knows what it runs, and the same image.compose.version.";
   };
 
   testSizesAreSizes = mistypes { image.compose.imageSize = "8 GB"; };

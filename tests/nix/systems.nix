@@ -47,17 +47,39 @@ let
     ownBootLoader
   ];
 
-  appliance = system [
-    modules.image
-    ownBootLoader
-    {
-      image.compose.verityStore.enable = true;
-      fileSystems."/" = {
-        device = "none";
-        fsType = "tmpfs";
-      };
-    }
-  ];
+  # An appliance that can be updated, in two versions.
+  appliance =
+    version:
+    system [
+      modules.image
+      {
+        boot = {
+          kernelParams = [ "guest.sh=vda1/open.sh" ];
+          loader.timeout = 0;
+        };
+        fileSystems."/".fsType = "tmpfs";
+        image.compose = {
+          verityStore.enable = true;
+          sysupdate = {
+            enable = true;
+            source = "/var/updates";
+            storeSize = "128M";
+            hashSize = "2M";
+          };
+          partitions."00-esp" = {
+            contents."/open.sh".source = ./open.sh;
+            repartConfig.SizeMinBytes = "128M";
+          };
+        };
+        system = {
+          image = {
+            id = "app";
+            inherit version;
+          };
+          nixos.label = version;
+        };
+      }
+    ];
 
   machine =
     mode:
@@ -156,7 +178,9 @@ pkgs.linkFarm "systems" {
   inherit (image.config.system.build) image;
   again = image.config.system.build.image.overrideAttrs { again = true; };
   variant = installer.config.system.build.images.compose;
-  appliance = appliance.config.system.build.image;
+  older = (appliance "1").config.system.build.image;
+  newer = (appliance "2").config.system.build.image;
+  transfers = (appliance "1").config.system.build.sysupdateTransfers;
   guest = guest.config.system.build.imageSpec;
 
   esp = (machine "esp").config.system.build.vm;
