@@ -125,16 +125,21 @@ let
 
     config.system.build.toplevel = package "nixos-system";
   };
-in
-{
-  # The configuration of these modules.
-  evaluate =
+
+  evaluated =
     modules:
-    (lib.evalModules {
+    lib.evalModules {
       modules = [ stand-ins ] ++ modules;
       specialArgs = {
         inherit pkgs;
         modulesPath = ./.;
       };
-    }).config;
+    };
+in
+{
+  # The configuration of these modules.
+  evaluate = modules: (evaluated modules).config;
+
+  # What they declare, whatever they set.
+  optionsOf = modules: (evaluated (modules ++ [ { _module.check = false; } ])).options;
 }
