@@ -65,11 +65,11 @@ pub fn reference(command: Command) -> String {
 }
 
 /// The error for a command line that was refused, or did nothing, because its first word is a
-/// subcommand with a slip in it. `None` when the word is like none.
+/// subcommand with a slip in it. `None` when the word is like none, or is a flag.
 #[must_use]
 pub fn misspelt(mut command: Command, word: &str) -> Option<clap::Error> {
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    if names.contains(&word) {
+    if names.contains(&word) || word.starts_with('-') {
         return None;
     }
     let name = tree_manifest::spelling::nearest(word, names)?;

@@ -61,7 +61,7 @@ fn a_slip_in_a_command_is_found() {
     let error = misspelt(tool(), "lok").unwrap().to_string();
     let expected = "error: there is no command `lok`; did you mean `look`?";
     assert!(error.starts_with(expected), "{error}");
-    for word in ["look", "file.txt", ""] {
+    for word in ["look", "file.txt", "", "--look", "-look"] {
         assert!(misspelt(tool(), word).is_none(), "{word}");
     }
 }
