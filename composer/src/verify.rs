@@ -67,8 +67,14 @@ pub fn against(volume: &Volume<'_>, tree: &Tree) -> Result<Vec<String>, Error> {
                 if item.size != file.size {
                     let (size, found) = (file.size, item.size);
                     problems.push(format!("`{path}` has {found} bytes instead of {size}"));
-                } else if volume.digest(item)? != file.sha256 {
-                    problems.push(format!("`{path}` has other content"));
+                    continue;
+                }
+                match file.sha256 {
+                    None => problems.push(format!("`{path}` has no digest in the manifest")),
+                    Some(digest) if volume.digest(item)? != digest => {
+                        problems.push(format!("`{path}` has other content"));
+                    }
+                    Some(_) => {}
                 }
             }
             (Entry::Directory { .. }, Some(item)) if item.is_directory => {}

@@ -1,22 +1,43 @@
 //! From a plan to directories and a manifest.
 //!
 //! Each file is made and its digest taken on as many threads as there are processors;
-//! the result does not depend on their number.
+//! the result does not depend on their number. Where no content is to be read, the manifest
+//! is made younger than all of it instead: that it has not changed since can then be seen.
 #![expect(clippy::disallowed_methods, reason = "applying a plan writes it")]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 use tree_manifest::{ByteSize, Entry, Manifest, Role, Sha256, Source, TreePath};
 
 use crate::assembled::absolute;
-use crate::content;
+use crate::content::{self, Changed};
 use crate::error::Error;
 use crate::parallel;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 use crate::publish::{MANIFEST, Staging, set_mode, write_error};
+
+/// How many milliseconds the clock of a file system is waited for. It ticks a hundred times a
+/// second or more.
+const TICKS: u32 = 100;
+
+/// Both times of a file: now, by the clock of its file system.
+const NOW: Timestamps = {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    Timestamps {
+        last_access: now,
+        last_modification: now,
+    }
+};
 
 /// What becomes of the content of the trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +46,8 @@ pub enum Content {
     Copied,
     /// The manifest refers to it where it is; only texts are in the trees.
     ByReference,
+    /// The same, and no content is read: the manifest knows its length alone.
+    Unread,
 }
 
 /// Told of every piece that was read, by its length in bytes, from any thread.
@@ -56,8 +79,9 @@ pub fn apply(
     let jobs = jobs(plan, staging.path(), content)?;
     make_directories(plan, &jobs, staging.path())?;
     let free = free(staging.path());
-    let digests = parallel::map(&jobs, |job| job.run(progress));
-    let digests = digests.map_err(|error| with_numbers(error, &jobs, free))?;
+    let done = parallel::map(&jobs, |job| job.run(progress));
+    let done = done.map_err(|error| with_numbers(error, &jobs, free))?;
+    let newest = done.iter().filter_map(|done| done.changed).max();
     let mut manifest = Manifest {
         architectures: plan.architectures.clone(),
         ..Manifest::default()
@@ -65,10 +89,10 @@ pub fn apply(
     for role in plan.trees.keys() {
         manifest.tree_mut(role.clone());
     }
-    for (job, sha256) in jobs.into_iter().zip(digests) {
+    for (job, done) in jobs.into_iter().zip(done) {
         let file = tree_manifest::File {
             size: job.file.recipe.size(),
-            sha256,
+            sha256: done.digest,
             source: job.source,
             mode: None,
             provenance: Some(job.file.provenance.clone()),
@@ -80,11 +104,26 @@ pub fn apply(
     // Last, so that no file is younger than the manifest that describes it.
     let path = staging.path().join(MANIFEST);
     let text = manifest.to_json();
-    create(&path)?
-        .write_all(text.as_bytes())
-        .map_err(write_error(&path))?;
+    let mut file = create(&path)?;
+    let written = file.write_all(text.as_bytes());
+    let written = written.and_then(|()| newest.map_or(Ok(()), |newest| outdate(&file, newest)));
+    written.map_err(write_error(&path))?;
     staging.publish()?;
     Ok(manifest)
+}
+
+/// Makes a file younger than a time of its file system's clock, which ticks in milliseconds.
+/// A time that is still to come is let be: whoever compares the two reads the content.
+fn outdate(file: &File, time: Changed) -> io::Result<()> {
+    for _ in 0..TICKS {
+        let metadata = file.metadata()?;
+        if (metadata.mtime(), metadata.mtime_nsec()) > time {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+        rustix::fs::futimens(file, &NOW)?;
+    }
+    Ok(())
 }
 
 /// What a file system has free.
@@ -116,6 +155,15 @@ struct Job<'a> {
     source: Source,
     /// Where to write the file; `None` when it stays where it is.
     target: Option<PathBuf>,
+    /// Whether its bytes are only looked for.
+    is_unread: bool,
+}
+
+/// What became of a job.
+struct Done {
+    digest: Option<Sha256>,
+    /// When content last changed that was not read.
+    changed: Option<Changed>,
 }
 
 fn jobs<'a>(plan: &'a TreePlan, staging: &Path, content: Content) -> Result<Vec<Job<'a>>, Error> {
@@ -128,12 +176,14 @@ fn jobs<'a>(plan: &'a TreePlan, staging: &Path, content: Content) -> Result<Vec<
                 file,
                 source: Source::Beside(beside(role, path)?),
                 target: Some(path.on(&staging.join(role.as_str()))),
+                is_unread: false,
             };
-            if content == Content::ByReference
+            if content != Content::Copied
                 && let Some(source) = elsewhere(&file.recipe)?
             {
                 job.source = source;
                 job.target = None;
+                job.is_unread = content == Content::Unread;
             }
             jobs.push(job);
         }
@@ -180,11 +230,22 @@ fn make_directory(path: &Path) -> Result<(), Error> {
 }
 
 impl Job<'_> {
-    fn run(&self, progress: Progress<'_>) -> Result<Sha256, Error> {
-        let file = self.target.as_deref().map(create).transpose()?;
-        let made = content::make(&self.file.recipe, file.as_ref(), progress);
+    fn run(&self, progress: Progress<'_>) -> Result<Done, Error> {
         let target = self.target.as_deref().unwrap_or(Path::new(""));
-        made.map_err(|failure| failure.into_error(target))
+        let recipe = &self.file.recipe;
+        if self.is_unread {
+            let changed = content::changed(recipe);
+            return Ok(Done {
+                digest: None,
+                changed: changed.map_err(|failure| failure.into_error(target))?,
+            });
+        }
+        let file = self.target.as_deref().map(create).transpose()?;
+        let made = content::make(recipe, file.as_ref(), progress);
+        Ok(Done {
+            digest: Some(made.map_err(|failure| failure.into_error(target))?),
+            changed: None,
+        })
     }
 }
 

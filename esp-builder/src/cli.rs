@@ -303,7 +303,11 @@ pub(crate) struct Flags {
     xbootldr: bool,
     /// Let the manifest refer to content where it is, instead of copying it
     #[arg(long, help_heading = "Output")]
-    pub(crate) by_reference: bool,
+    by_reference: bool,
+    /// Whether the manifest of a tree by reference has digests of its content, which is
+    /// read for them [default: always]
+    #[arg(long, value_name = "WHEN", help_heading = "Output")]
+    digests: Option<When>,
 }
 
 /// The boot loaders that can be asked for.
@@ -346,6 +350,16 @@ enum EntryNames {
     Generation,
     /// The entry's text: another text is another entry, which is tried anew
     Content,
+}
+
+/// When the digests of content are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum When {
+    /// Of all content
+    Always,
+    /// Of texts alone: the manifest says how long other content is
+    Never,
 }
 
 /// The ways to store entries that can be asked for.

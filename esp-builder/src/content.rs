@@ -91,6 +91,26 @@ pub(crate) fn make(
     Ok(Sha256::of(bytes))
 }
 
+/// When an inode last changed, in seconds and nanoseconds.
+pub(crate) type Changed = (i64, i64);
+
+/// When what a recipe is made of last changed, as long as it was when the plan was made.
+/// Nothing is read.
+pub(crate) fn changed(recipe: &Recipe) -> Result<Option<Changed>, Failure> {
+    Ok(match recipe {
+        Recipe::Text(_) | Recipe::Secret(_) => None,
+        Recipe::Copy { from, size } => Some(Opened::new(from, Some(*size))?.changed_at),
+        Recipe::Assembled(assembled) => {
+            let sources = Source::all(assembled)?;
+            let files = sources.iter().filter_map(|source| match source {
+                Source::File(opened) => Some(opened.changed_at),
+                Source::Secret(_) => None,
+            });
+            files.max()
+        }
+    })
+}
+
 /// Writes a file that is put together, without taking its digest.
 pub(crate) fn write(assembled: &Assembled, target: &File) -> Result<(), Failure> {
     let sources = Source::all(assembled)?;
@@ -229,6 +249,7 @@ struct Opened<'a> {
     planned: Option<u64>,
     file: File,
     before: Stamp,
+    changed_at: Changed,
 }
 
 impl<'a> Opened<'a> {
@@ -238,12 +259,13 @@ impl<'a> Opened<'a> {
             source,
         };
         let file = File::open(path).map_err(unreadable)?;
-        let before = stamp(&file.metadata().map_err(unreadable)?);
+        let metadata = file.metadata().map_err(unreadable)?;
         let opened = Self {
             path,
             planned,
             file,
-            before,
+            before: stamp(&metadata),
+            changed_at: (metadata.ctime(), metadata.ctime_nsec()),
         };
         opened.check_length(opened.before.0)?;
         Ok(opened)

@@ -1,6 +1,6 @@
 //! Generations and kernels as boot entries.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bootloaders::pe::{self, PeImage};
 use bootloaders::{Arch, BootEntry, BootFile, EntryId, Hypervisor, Line};
@@ -23,6 +23,12 @@ pub fn of_generations(
     settings: &Settings,
     sources: &mut Sources,
 ) -> Result<Vec<BootEntry>, Error> {
+    let systems = generations.as_slice().iter().map(|it| &it.system);
+    let files = systems.flat_map(|system| {
+        let others = [system.initrd.as_ref(), system.devicetree.as_ref()];
+        others.into_iter().flatten().chain([&system.kernel])
+    });
+    sources.read_ahead(files.map(PathBuf::as_path));
     let entries = generations.as_slice().iter();
     entries
         .map(|generation| of_generation(generation, settings, sources))
@@ -79,7 +85,7 @@ fn of_generation(
     if arch != system.arch {
         return Err(wrong_architecture(&kernel, &whose, &system.system, arch));
     }
-    let mut optional = |path: Option<&std::path::PathBuf>, what| {
+    let mut optional = |path: Option<&PathBuf>, what| {
         path.map(|path| sources.document_file(path, need(what)))
             .transpose()
     };

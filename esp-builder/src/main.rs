@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use esp_builder::apply::{self, Content};
+use esp_builder::apply;
 use esp_builder::measurement::{self, Wanted};
 use esp_builder::signing::{self, earlier::Earlier};
 use esp_builder::uki::Parts;
@@ -76,11 +76,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     let flags = cli.choices.flags()?;
     let (dry_run, quiet) = (cli.choices.dry_run, cli.choices.quiet);
-    let content = if flags.by_reference {
-        Content::ByReference
-    } else {
-        Content::Copied
-    };
+    let content = flags.content()?;
     let signer = notary::signer(&flags)?;
     let settings = flags.resolve()?;
     let out = cli.out.as_deref();

@@ -5,7 +5,7 @@
 //! never leads to the host's store.
 #![expect(clippy::disallowed_methods, reason = "finding files reads directories")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
@@ -19,6 +19,7 @@ use rustix::fs::{Mode, OFlags};
 use tree_manifest::{Sha256, TreePath};
 
 use crate::error::Error;
+use crate::parallel;
 
 mod root;
 
@@ -38,6 +39,8 @@ pub struct Sources {
     found: BTreeMap<OsString, OsString>,
     /// The files by their host's path.
     looked_at: BTreeMap<OsString, (BootFile, Option<PeImage>)>,
+    /// What files are named after that were read ahead, by their host's path.
+    contents: BTreeMap<PathBuf, String>,
 }
 
 /// A regular file that was found.
@@ -81,6 +84,7 @@ impl Sources {
             store_dir: store_dir.into(),
             found: BTreeMap::new(),
             looked_at: BTreeMap::new(),
+            contents: BTreeMap::new(),
         })
     }
 
@@ -182,6 +186,20 @@ impl Sources {
         self.boot_file(located, need)
     }
 
+    /// Reads those of a document's files that are named after their content, each once and
+    /// several at a time. What cannot be read, is refused by name when it is asked for.
+    pub fn read_ahead<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) {
+        let outside = paths.filter(|path| !path.starts_with(&self.store_dir));
+        let found = outside.filter_map(|path| self.locate(path).ok());
+        let found = found.filter(|found| !found.inside.starts_with(&self.store_dir));
+        let files: BTreeSet<PathBuf> = found.map(|found| found.host).collect();
+        let files: Vec<_> = files.into_iter().collect();
+        let read = parallel::map(&files, |file| Ok(content_name(file).ok()));
+        let named = files.into_iter().zip(read.unwrap_or_default());
+        let named = named.filter_map(|(file, name)| Some((file, name?)));
+        self.contents.extend(named);
+    }
+
     /// A file of the host, as it will be on the boot partition. When it is inside the
     /// root it is named as a document would name it.
     ///
@@ -231,7 +249,11 @@ impl Sources {
                 .collect::<Option<Vec<_>>>()
                 .map(|parts| parts.join("-"))
         } else {
-            let content = content_name(&located.host, need)?;
+            let content = match self.contents.get(&located.host) {
+                Some(name) => name.clone(),
+                None => content_name(&located.host)
+                    .map_err(|source| need.missing(&located.host, source))?,
+            };
             let name = located.inside.file_name().and_then(|name| name.to_str());
             name.map(|name| format!("{content}-{name}"))
         };
@@ -317,10 +339,8 @@ fn read_image(path: &Path) -> io::Result<Option<PeImage>> {
 }
 
 /// The first half of a digest: 128 bits are enough to tell any two files apart.
-fn content_name(host: &Path, need: Need<'_>) -> Result<String, Error> {
-    let read_error = |source| need.missing(host, source);
-    let file = File::open(host).map_err(read_error)?;
-    let (digest, _) = Sha256::of_reader(file).map_err(read_error)?;
+fn content_name(host: &Path) -> io::Result<String> {
+    let (digest, _) = Sha256::of_reader(File::open(host)?)?;
     let mut name = digest.to_string();
     name.truncate(32);
     Ok(name)

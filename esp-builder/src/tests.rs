@@ -334,6 +334,40 @@ fn by_reference_only_texts_are_written() {
 }
 
 #[test]
+fn content_that_is_not_read_is_older_than_the_manifest_and_has_no_digest() {
+    let kit = Kit::new();
+    let unread = build(&kit, "out", Content::Unread);
+    let read = build(&kit, "read", Content::ByReference);
+    let modified = fs::metadata(kit.root().join("out/manifest.json")).unwrap();
+    let modified = (modified.mtime(), modified.mtime_nsec());
+    let trees = [&unread, &read].map(|manifest| &manifest.trees[&Role::esp()]);
+    assert_eq!(trees[0].len(), trees[1].len());
+    for ((path, entry), read) in trees[0].iter().zip(trees[1].values()) {
+        let (Entry::File(file), Entry::File(read)) = (entry, read) else {
+            panic!("{path} is no file");
+        };
+        assert_eq!(file.size, read.size, "{path}");
+        match &file.source {
+            Source::Absolute(source) => {
+                assert_eq!(file.sha256, None, "{path}");
+                let source = fs::metadata(source).unwrap();
+                assert!((source.ctime(), source.ctime_nsec()) < modified, "{path}");
+            }
+            _ => assert_eq!(file.sha256, read.sha256, "{path}"),
+        }
+    }
+    // It must still be there, as long as it was.
+    let planned = plan(&kit.settings(&two_generations())).unwrap();
+    kit.write("nix/store/i1-initrd/initrd", "another length");
+    let out = kit.root().join("out");
+    let error = apply(&planned.plan, &out, Content::Unread, &quiet).unwrap_err();
+    insta::assert_snapshot!(describe_error(&kit, &error), @r"
+    error: `ROOT/nix/store/i1-initrd/initrd` changed while it was read: 14 bytes instead of 8
+    hint: run again when nothing writes to the file
+    ");
+}
+
+#[test]
 fn nothing_is_left_and_nothing_is_lost_after_an_error() {
     let kit = Kit::new();
     build(&kit, "out", Content::Copied);

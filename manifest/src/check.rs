@@ -41,6 +41,8 @@ pub enum Difference {
     },
     /// Its length is right and its bytes are not.
     Content(TreePath),
+    /// Its length is right, and the manifest does not say what its bytes are.
+    Unknown(TreePath),
 }
 
 impl fmt::Display for Difference {
@@ -57,6 +59,7 @@ impl fmt::Display for Difference {
                 write!(f, "`{path}` has {found} bytes instead of {expected}")
             }
             Self::Content(path) => write!(f, "`{path}` has other content"),
+            Self::Unknown(path) => write!(f, "`{path}` has no digest in the manifest"),
         }
     }
 }
@@ -119,9 +122,12 @@ fn file_difference(
             found,
         }));
     }
+    let Some(sha256) = file.sha256 else {
+        return Ok(Some(Difference::Unknown(path.clone())));
+    };
     let content = fs::File::open(on_disk).map_err(read_error(on_disk))?;
     let (digest, _) = Sha256::of_reader(content).map_err(read_error(on_disk))?;
-    Ok((digest != file.sha256).then(|| Difference::Content(path.clone())))
+    Ok((digest != sha256).then(|| Difference::Content(path.clone())))
 }
 
 /// Walks a directory and notes what `known` does not know. A foreign directory
@@ -167,15 +173,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut manifest = Manifest::default();
         let tree = manifest.tree_mut(Role::esp());
-        for name in ["same", "gone", "longer", "other", "was-a-file"] {
+        for name in ["same", "gone", "longer", "other", "was-a-file", "unknown"] {
             let path = TreePath::new(format!("EFI/{name}")).unwrap();
-            tree.insert(path, Entry::File(File::from_text("text")));
+            let mut file = File::from_text("text");
+            file.sha256 = file.sha256.filter(|_| name != "unknown");
+            tree.insert(path, Entry::File(file));
         }
         fs::create_dir_all(root.path().join("EFI/was-a-file")).unwrap();
         for (name, text) in [
             ("EFI/same", "text"),
             ("EFI/longer", "text!"),
             ("EFI/other", "TEXT"),
+            ("EFI/unknown", "TEXT"),
             ("EFI/foreign", ""),
             ("stray", ""),
         ] {
@@ -189,6 +198,7 @@ mod tests {
                 "`EFI/gone` is missing",
                 "`EFI/longer` has 5 bytes instead of 4",
                 "`EFI/other` has other content",
+                "`EFI/unknown` has no digest in the manifest",
                 "`EFI/was-a-file` is of another type",
                 "`EFI/foreign` is not in the manifest",
                 "`stray` is not in the manifest",

@@ -59,9 +59,11 @@ enum EntryJson {
     File {
         /// Its length in bytes.
         size: u64,
-        /// The SHA-256 of its bytes, in lower-case hexadecimal digits.
+        /// The SHA-256 of its bytes, in lower-case hexadecimal digits; absent where it was
+        /// not taken, so that nobody can tell whether the bytes are still these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
-        sha256: String,
+        sha256: Option<String>,
         /// Where its bytes are; absent when they are nowhere but in the tree itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<SourceJson>,
@@ -128,7 +130,7 @@ impl TryFrom<AnyEntry> for EntryJson {
                 foreign("file", &[target])?;
                 Self::File {
                     size: entry.size.ok_or_else(|| missing("size"))?,
-                    sha256: entry.sha256.ok_or_else(|| missing("sha256"))?,
+                    sha256: entry.sha256,
                     source: entry.source,
                     mode: entry.mode,
                     provenance: entry.provenance,
@@ -262,7 +264,8 @@ fn read_entry(entry: EntryJson) -> Result<Entry, String> {
             mode,
             provenance,
         } => {
-            let sha256 = sha256.parse().map_err(|error| format!("{error}"))?;
+            let sha256 = sha256.map(|digits| digits.parse()).transpose();
+            let sha256 = sha256.map_err(|error| format!("{error}"))?;
             Entry::File(File {
                 size,
                 sha256,
@@ -284,7 +287,7 @@ fn read_entry(entry: EntryJson) -> Result<Entry, String> {
     })
 }
 
-fn read_source(source: SourceJson, size: u64, sha256: Sha256) -> Result<Source, String> {
+fn read_source(source: SourceJson, size: u64, sha256: Option<Sha256>) -> Result<Source, String> {
     match source {
         SourceJson::Path(path) if path.starts_with('/') => {
             if path.contains('\0') {
@@ -297,7 +300,8 @@ fn read_source(source: SourceJson, size: u64, sha256: Sha256) -> Result<Source, 
             Ok(Source::Beside(beside))
         }
         SourceJson::Text(text) => {
-            if text.len() as u64 != size || Sha256::of(text.as_bytes()) != sha256 {
+            let is_own = |sha256| Sha256::of(text.as_bytes()) == sha256;
+            if text.len() as u64 != size || !sha256.is_none_or(is_own) {
                 return Err("`size` or `sha256` is not that of its own text".to_owned());
             }
             Ok(Source::Text(text))
@@ -324,7 +328,7 @@ fn write_entry(entry: &Entry) -> EntryJson {
     match entry {
         Entry::File(file) => EntryJson::File {
             size: file.size,
-            sha256: file.sha256.to_string(),
+            sha256: file.sha256.map(|digest| digest.to_string()),
             source: match &file.source {
                 Source::Beside(path) => Some(SourceJson::Path(path.to_string())),
                 Source::Absolute(path) => Some(SourceJson::Path(path.clone())),

@@ -120,8 +120,8 @@ pub enum Entry {
 pub struct File {
     /// Its length in bytes.
     pub size: u64,
-    /// The digest of its bytes.
-    pub sha256: Sha256,
+    /// The digest of its bytes; `None` where it was not taken.
+    pub sha256: Option<Sha256>,
     /// Where its bytes are.
     pub source: Source,
     /// Permissions, where the file system keeps them.
@@ -137,7 +137,7 @@ impl File {
         let text = text.into();
         Self {
             size: text.len() as u64,
-            sha256: Sha256::of(text.as_bytes()),
+            sha256: Some(Sha256::of(text.as_bytes())),
             source: Source::Text(text),
             mode: None,
             provenance: None,

@@ -127,6 +127,54 @@ fn trees_by_reference_and_by_copy_give_one_image() {
 }
 
 #[test]
+fn a_tree_whose_content_was_not_read_gives_the_same_image_until_it_changes() {
+    let kit = Kit::with_made_up_system();
+    kit.describe(
+        "",
+        &crate::kit::esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
+    );
+    let image = |arguments: &[&str]| {
+        kit.compose()
+            .arg("-q")
+            .args(arguments)
+            .arg("image.toml")
+            .ok();
+        fs::read(kit.image()).unwrap()
+    };
+    build(&kit, &["--by-reference"]);
+    let read = image(&[]);
+    build(&kit, &["--by-reference", "--digests", "never"]);
+    assert!(image(&[]) == read);
+    // What cannot be told is not called sound.
+    kit.compose()
+        .args(["verify", "image.raw", "--config", "image.toml"])
+        .fails(3);
+    let refused = kit
+        .compose()
+        .args(["-q", "--digests", "always", "image.toml"])
+        .fails(1);
+    assert!(refused.contains("has no digest"), "{refused}");
+    let kernel = kit.manifest("out")["trees"]["esp"]
+        .as_object()
+        .unwrap()
+        .values()
+        .find(|file| file["provenance"]["kind"] == "kernel")
+        .and_then(|file| file["source"]["path"].as_str())
+        .unwrap()
+        .to_owned();
+    let bytes = fs::read(&kernel).unwrap();
+    fs::write(&kernel, bytes).unwrap();
+    let refused = kit.compose().args(["-q", "image.toml"]).fails(1);
+    assert!(refused.contains(&kernel), "{refused}");
+    assert!(image(&["--digests", "never"]) == read);
+    let copied = kit
+        .esp_builder()
+        .args(["--digests", "never", "--bootspec", "boot.json", "again"])
+        .fails(2);
+    assert!(copied.contains("needs --by-reference"), "{copied}");
+}
+
+#[test]
 fn the_same_documents_give_the_same_bytes() {
     let picture = |kit: &Kit| {
         build(kit, &[]);

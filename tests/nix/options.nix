@@ -464,6 +464,7 @@ lib.runTests {
       # Of trees.
       "xbootldr"
       "by-reference"
+      "digests"
     ];
   };
 

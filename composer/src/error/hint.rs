@@ -68,7 +68,9 @@ impl Error {
                 "leave `fat-type` and `cluster-size` out, or choose another size".to_owned()
             }
             Self::DirectoryFull { .. } => "spread the files over several directories".to_owned(),
-            Self::NotAsManifest { .. } => "build the tree again".to_owned(),
+            Self::NotAsManifest { .. } => {
+                "build the tree again, or take it as it is: --digests never".to_owned()
+            }
             Self::NoSource(_) => {
                 "build a tree with `esp-builder OUT` and take its manifest".to_owned()
             }

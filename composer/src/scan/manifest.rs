@@ -68,7 +68,11 @@ impl Scan<'_> {
             return Err(Error::NotAsManifest { path, change });
         }
         let stamp = stamp(&metadata);
-        let sha256 = self.is_doubtful(stamp, written).then_some(file.sha256);
+        let sha256 = if self.is_doubtful(stamp, written) {
+            Some(file.sha256.ok_or_else(|| undigested(&path))?)
+        } else {
+            None
+        };
         Ok(FileContent::Source(
             self.sources.add(Source {
                 path,
@@ -78,6 +82,14 @@ impl Scan<'_> {
             }),
             size,
         ))
+    }
+}
+
+/// Why a file is refused that may have changed, when nothing says what it was.
+pub(super) fn undigested(path: &Path) -> Error {
+    Error::NotAsManifest {
+        path: path.to_owned(),
+        change: "has no digest that tells whether it changed".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use extents::{ExtentMap, SourceId};
 use tree_manifest::{File, Piece, TreePath};
 
+use super::manifest::undigested;
 use super::{CheckDigests, Scan, regular_file, stamp};
 use crate::error::Error;
 use crate::source::{Promise, Source, Stamp};
@@ -55,10 +56,12 @@ impl Scan<'_> {
             at += piece.length();
         }
         if doubtful {
+            let undigested = || undigested(Path::new(place.as_str()));
+            let sha256 = file.sha256.ok_or_else(undigested)?;
             self.sources.promise(Promise {
                 place: place.clone(),
                 map: map.clone(),
-                sha256: file.sha256,
+                sha256,
             });
         }
         Ok(FileContent::Pieces(map))

@@ -61,6 +61,7 @@ impl Flags {
             sign_command: self.sign_command.or(file.sign_command),
             xbootldr: self.xbootldr || file.xbootldr,
             by_reference: self.by_reference || file.by_reference,
+            digests: self.digests.or(file.digests),
         }
     }
 

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::LoaderConf;
 use bootloaders::{BootLoader, EntryNaming, Line, MachineId};
+use esp_builder::apply::Content;
 use esp_builder::settings::{
     self, DefaultChoice, ExtraInput, GenerationInput, ImageInput, Input, KernelInput, NamedPath,
     STORE_DIR, Settings,
 };
 
-use super::{EntryNames, Flags, Layout};
+use super::{EntryNames, Flags, Layout, When};
 use crate::failure::Failure;
 
 /// Where NixOS keeps the links of its generations.
@@ -58,6 +59,22 @@ impl Flags {
     /// Takes an ID of the installation where none is chosen.
     pub(crate) fn default_machine_id(&mut self, found: Option<MachineId>) {
         self.machine_id = self.machine_id.take().or(found);
+    }
+
+    /// What becomes of content in a tree.
+    ///
+    /// # Errors
+    /// When its digests are left out of a tree that may travel.
+    pub(crate) fn content(&self) -> Result<Content, Failure> {
+        match (self.by_reference, self.digests) {
+            (true, Some(When::Never)) => Ok(Content::Unread),
+            (true, _) => Ok(Content::ByReference),
+            (false, Some(When::Never)) => Err(usage(
+                "--digests never needs --by-reference: only content that stays where it is can \
+                 be seen not to change",
+            )),
+            (false, _) => Ok(Content::Copied),
+        }
     }
 
     /// The settings that the flags stand for.

@@ -49,6 +49,9 @@ pub enum SigningError {
         /// What is wrong with it.
         source: tree_manifest::Error,
     },
+    /// An image that a manifest says too little of.
+    #[error("`{}` has no digest in the manifest: it may not be what was built", .0.display())]
+    NoDigest(PathBuf),
     /// A directory in which no signature has the name of an image.
     #[error("`{}` holds no signature of an image that waits for one", .0.display())]
     NoSignatures(PathBuf),
@@ -69,6 +72,7 @@ impl SigningError {
             }
             Self::Manifest { .. } => "name an output of this program",
             Self::Unmeasured { .. } => "name an EFI image, such as a Unified Kernel Image",
+            Self::NoDigest(_) => "build the tree again without `--digests never`",
             Self::NoSignatures(_) => "signatures are named TREE/PATH.p7 or TREE/PATH.sig",
         })
     }

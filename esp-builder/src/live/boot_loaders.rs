@@ -66,7 +66,7 @@ pub fn standing(loaders: &[LoaderBinary], mounts: &Mounts) -> Result<Standing, E
                 }
                 (Installed::Program, _) => {
                     let (state, _) = load_state(mounts)?;
-                    let ours = recorded(&state, &place).map(|file| file.sha256);
+                    let ours = recorded(&state, &place).and_then(|file| file.sha256);
                     if ours != Some(digest_of(&file)?) {
                         standing.foreign.insert(place);
                     }
@@ -172,7 +172,7 @@ mod tests {
                 let mut state = Manifest::default();
                 let file = File {
                     size: bytes.len() as u64,
-                    sha256: tree_manifest::Sha256::of(&bytes),
+                    sha256: Some(tree_manifest::Sha256::of(&bytes)),
                     source: Source::Nowhere,
                     mode: None,
                     provenance: None,

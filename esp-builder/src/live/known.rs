@@ -114,7 +114,7 @@ fn vouched(
         Recipe::Text(_) | Recipe::Secret(_) => false,
     };
     let is_same = is_immutable && is_source(recipe, &old.source)?;
-    Ok(is_same.then_some(old.sha256))
+    Ok(old.sha256.filter(|_| is_same))
 }
 
 /// Whether what is written down is where a recipe takes its bytes from.
@@ -338,7 +338,7 @@ impl Noted<'_> {
             Self::Planned(file, digest) => (file, digest),
         };
         let is_same = file.recipe.size() == old.size
-            && digest.is_none_or(|digest| digest == old.sha256)
+            && digest.is_none_or(|digest| Some(digest) == old.sha256)
             && old.mode.is_none()
             && old.provenance.as_ref() == Some(&file.provenance);
         Ok(is_same && is_source(&file.recipe, &old.source)?)
@@ -365,12 +365,9 @@ impl Noted<'_> {
                 .map_or(Source::Nowhere, Source::Pieces),
             Recipe::Secret(_) => Source::Nowhere,
         };
-        let Some(sha256) = *digest else {
-            unreachable!("the digest of what comes from sources was taken");
-        };
         Ok(tree_manifest::File {
             size: file.recipe.size(),
-            sha256,
+            sha256: *digest,
             source,
             mode: None,
             provenance: Some(file.provenance.clone()),

@@ -867,7 +867,7 @@ fn secrets_are_on_the_partition_and_written_down_nowhere() {
     let (state, _) = load_state(&mounts).unwrap();
     let recorded = super::changes::recorded(&state, &(Role::esp(), path.clone())).unwrap();
     assert_eq!(recorded.source, Source::Nowhere);
-    assert_eq!(recorded.sha256, Sha256::of(&content));
+    assert_eq!(recorded.sha256, Some(Sha256::of(&content)));
     let again = prepare(
         &plan_of(&kit, &[4, 5]),
         &mounts,

@@ -113,7 +113,7 @@ pub fn damaged<'a>(state: &Manifest, mounts: &Mounts, places: &'a [Place]) -> Ve
     let is_sound = |place: &&Place| {
         let found = mounts.get(&place.0).map(|mount| place.1.on(mount));
         let digest = found.and_then(|path| digest_of(&path).ok());
-        digest.is_some() && digest == recorded(state, place).map(|file| file.sha256)
+        digest.is_some() && digest == recorded(state, place).and_then(|file| file.sha256)
     };
     places.iter().filter(|place| !is_sound(place)).collect()
 }

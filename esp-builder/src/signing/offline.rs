@@ -126,7 +126,7 @@ impl Output {
             image.written_down()?.map(Source::Pieces)
         };
         if let Some(Entry::File(file)) = self.manifest.tree_mut(role.clone()).get_mut(path) {
-            (file.size, file.sha256) = (image.map.length(), sha256);
+            (file.size, file.sha256) = (image.map.length(), Some(sha256));
             file.source = source.unwrap_or_else(|| file.source.clone());
         }
         self.note(&unsigned.place, SignatureState::Signed);
@@ -157,7 +157,7 @@ struct Unsigned {
     image: Assembled,
     /// Whether it is a file beside the manifest.
     is_beside: bool,
-    sha256: Sha256,
+    sha256: Option<Sha256>,
 }
 
 impl Unsigned {
@@ -172,7 +172,10 @@ impl Unsigned {
     /// Refuses to have signed what is not what was built.
     fn check_content(&self) -> Result<(), Error> {
         let path = self.name();
-        if digest(&self.image, &path)? == self.sha256 {
+        let Some(sha256) = self.sha256 else {
+            return Err(SigningError::NoDigest(path).into());
+        };
+        if digest(&self.image, &path)? == sha256 {
             return Ok(());
         }
         Err(Error::Changed {

@@ -10,7 +10,7 @@ fn sample() -> Manifest {
     let esp = manifest.tree_mut(Role::esp());
     let kernel = File {
         size: 0,
-        sha256: Sha256::of(b""),
+        sha256: Some(Sha256::of(b"")),
         source: Source::Absolute("/nix/store/abc-linux/bzImage".to_owned()),
         mode: None,
         provenance: Some(Provenance {
