@@ -5,18 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use bootloaders::bls::Outline;
 use bootloaders::boot_counting::{Counter, EntryFileName, State};
 use bootloaders::loader_conf::LoaderConf;
-use bootloaders::menu::{Shown as ShownLine, shown as shown_in};
 use bootloaders::systemd_boot::is_entry_path;
 use tree_manifest::{ByteSize, Entry, GenerationId, Kind, Manifest, Role, TreePath, fat};
 
-use super::changes::recorded;
 use super::execute::Mounts;
 use super::inventory::{Found, Inventory, Space};
 use super::known::load_state;
 use super::shown::{Shown, shown};
 use super::verify::exclusive_bytes;
 use crate::error::Error;
-use crate::source::read_at_most;
+
+mod menus;
 
 /// What a machine can boot.
 #[derive(Debug, Clone)]
@@ -26,9 +25,6 @@ pub struct Status {
     /// The room of each partition.
     pub space: Vec<(Role, Space)>,
 }
-
-/// The most that is read of a menu in one file, in bytes. A line has some hundred.
-const LONGEST_MENU: u64 = 4 << 20;
 
 /// One entry of the menu.
 #[derive(Debug, Clone)]
@@ -105,68 +101,8 @@ pub fn status(mounts: &Mounts, booted: &BTreeSet<String>) -> Result<Status, Erro
         entry.exclusive = bytes.map(ByteSize);
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    entries.extend(of_menus(&state, mounts, &inventories)?);
+    entries.extend(menus::lines(&state, &exclusive, mounts, &inventories)?);
     Ok(Status { entries, space })
-}
-
-/// The lines of the menus that boot loaders read in one file, in their order there.
-fn of_menus(
-    state: &Manifest,
-    mounts: &Mounts,
-    inventories: &[(&Role, Inventory)],
-) -> Result<Vec<MenuEntry>, Error> {
-    let mut texts = BTreeSet::new();
-    let mut entries = Vec::new();
-    for (role, inventory) in inventories {
-        let files = inventory.files().filter(|found| {
-            let recorded = recorded(state, &((*role).clone(), found.path.clone()));
-            let why = recorded.and_then(|file| file.provenance.as_ref());
-            why.is_some_and(|why| why.kind == Kind::Menu)
-        });
-        for found in files {
-            let path = found.path.on(&mounts[*role]);
-            let bytes = read_at_most(&path, LONGEST_MENU);
-            let bytes = bytes.map_err(|source| Error::Read { path, source })?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let lines = shown_in(found.path.name(), &text);
-            // Of rEFInd there are two, one beside each binary.
-            if texts.insert(text) {
-                let of_line = |line| of_line(role, &found.path, line, inventories);
-                entries.extend(lines.into_iter().map(of_line));
-            }
-        }
-    }
-    Ok(entries)
-}
-
-fn of_line(
-    role: &Role,
-    menu: &TreePath,
-    line: ShownLine,
-    inventories: &[(&Role, Inventory)],
-) -> MenuEntry {
-    let size = |path: &TreePath| {
-        let mut partitions = inventories.iter();
-        partitions.find_map(|(_, there)| there.file(path).map(|found| found.size))
-    };
-    MenuEntry {
-        role: role.clone(),
-        name: menu.to_string(),
-        profile: None,
-        title: line.title,
-        version: None,
-        size: ByteSize(line.files.iter().filter_map(size).sum()),
-        exclusive: None,
-        counter: None,
-        state: State::Good,
-        is_booted: false,
-        is_default: line.is_default,
-        missing: line
-            .files
-            .into_iter()
-            .filter(|path| size(path).is_none())
-            .collect(),
-    }
 }
 
 /// The generations of the entries that were written down, by their folded names without

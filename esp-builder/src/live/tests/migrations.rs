@@ -157,11 +157,12 @@ fn the_lines_of_a_menu_in_one_file_are_shown() {
     let lines = status.entries.iter().map(|entry| {
         let missing: Vec<_> = entry.missing.iter().map(TreePath::name).collect();
         let (name, title, is_default) = (&entry.name, &entry.title, entry.is_default);
-        format!("{name} {title} {} {is_default} {missing:?}", entry.size)
+        let (size, own) = (entry.size, entry.exclusive.unwrap());
+        format!("{name} {title} {size} {own} {is_default} {missing:?}")
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
-    EFI/BOOT/refind.conf NixOS (Generation 2 26.05) 20.0 KiB true []
-    EFI/BOOT/refind.conf NixOS (Generation 1 26.05) 19.5 KiB false ["k1-linux-bzImage.efi"]
+    EFI/BOOT/refind.conf NixOS (Generation 2 26.05) 20.0 KiB 20.0 KiB true []
+    EFI/BOOT/refind.conf NixOS (Generation 1 26.05) 19.5 KiB 20.0 KiB false ["k1-linux-bzImage.efi"]
     "#);
 }
 
