@@ -281,9 +281,10 @@ impl Run<'_> {
         };
         let (added, replaced) = (written(Action::Add), written(Action::Replace));
         let is_new = |place: &Place| added.contains(place) || replaced.contains(place);
-        let Some(text) = planned.interim(&is_new) else {
+        let Some(menu) = planned.interim(&is_new) else {
             return;
         };
+        let text = planned.language.write(&menu);
         let places = planned.places.iter();
         let places: Vec<&Place> = places.filter(|place| replaced.contains(place)).collect();
         self.write_all(&places, &|_| Recipe::Text(text.clone()), steps);

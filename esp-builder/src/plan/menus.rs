@@ -31,17 +31,16 @@ pub struct PlannedMenu {
 }
 
 impl PlannedMenu {
-    /// The text of the menu of what is there without what is new: for the time until the
-    /// rest has room. `None` when everything is new.
+    /// The menu of what is there without what is new: for the time until the rest has room.
+    /// `None` when everything is new.
     #[must_use]
-    pub fn interim(&self, is_new: &dyn Fn(&Place) -> bool) -> Option<String> {
+    pub fn interim(&self, is_new: &dyn Fn(&Place) -> bool) -> Option<Menu> {
         let (role, _) = self.places.first()?;
         let is_there = |item: &Item| {
             let mut files = item.files();
             !files.any(|path| is_new(&(role.clone(), path.clone())))
         };
-        let menu = self.menu.of(&is_there)?;
-        Some(self.language.write(&menu))
+        self.menu.of(&is_there)
     }
 }
 
