@@ -1,7 +1,7 @@
 use std::fs;
 
 use integration_tests::{BootOptions, GuestReport, Peer, boot, lab};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kit::{Kit, esp};
 
@@ -9,16 +9,26 @@ use crate::kit::{Kit, esp};
 const MODEL: &[u8] = b"linux,dummy-virt";
 const OTHER_MODEL: &str = "tested,with-tree";
 
-/// A kit with a document of a system for aarch64 and the device tree of another machine.
-fn kit() -> Kit {
+/// How QEMU starts its firmware.
+const UEFI: [&str; 2] = [
+    "-drive",
+    "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd",
+];
+const U_BOOT: [&str; 2] = ["-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"];
+
+/// U-Boot for this machine says nowhere where device trees go, and has one of QEMU's.
+const TAKE_TREES: &str = "setenv fdt_addr_r 0x4f000000\nsetenv fdtfile vendor/board.dtb";
+
+/// A kit with the device tree of another machine, an initrd and `boot.json`.
+fn kit(firmware: [&str; 2]) -> Kit {
     let kit = Kit::empty();
     lab::foreign_guest_initrd("arm64", &kit.path("initrd"));
     let dumped = kit.path("machine.dtb");
     // Without firmware the machine has other devices.
-    let firmware = "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd";
     Peer::host("qemu-system-aarch64")
         .args(["-cpu", "cortex-a57", "-m", "512", "-nodefaults"])
-        .args(["-drive", firmware, "-machine"])
+        .args(firmware)
+        .arg("-machine")
         .arg(format!("virt,dumpdtb={}", dumped.display()))
         .ok();
     let mut tree = fs::read(dumped).unwrap();
@@ -28,7 +38,13 @@ fn kit() -> Kit {
         }
     }
     kit.write("board.dtb", tree);
-    let document = json!({
+    kit.write("boot.json", document(&kit, true).to_string());
+    kit
+}
+
+/// A document of a system for aarch64, with or without that device tree.
+fn document(kit: &Kit, has_tree: bool) -> Value {
+    let mut document = json!({
         "org.nixos.bootspec.v1": {
             "system": "aarch64-linux",
             "label": "arm",
@@ -39,10 +55,11 @@ fn kit() -> Kit {
             "kernelParams": ["console=ttyAMA0", "quiet"],
         },
         "org.nixos.specialisation.v1": {},
-        "org.nixos.systemd-boot": { "devicetree": kit.path("board.dtb") },
     });
-    kit.write("boot.json", document.to_string());
-    kit
+    if has_tree {
+        document["org.nixos.systemd-boot"] = json!({ "devicetree": kit.path("board.dtb") });
+    }
+    document
 }
 
 /// Builds a tree, composes it and boots the image.
@@ -73,7 +90,7 @@ fn boot_system(kit: &Kit, arguments: &[&str]) -> GuestReport {
 
 #[test]
 fn entries_and_images_boot_with_the_device_tree_of_their_system() {
-    let kit = kit();
+    let kit = kit(UEFI);
     let stub = lab::foreign_systemd("arm64", "linuxaa64.efi.stub");
     let stub = format!("--stub={}", stub.display());
     for (arguments, selected) in [
@@ -86,5 +103,49 @@ fn entries_and_images_boot_with_the_device_tree_of_their_system() {
         assert!(report.cmdline().ends_with(end), "{report:?}");
         assert_eq!(report.get("model"), Some(OTHER_MODEL), "{report:?}");
         assert!(report.kernel().ends_with("-arm64"), "{report:?}");
+    }
+}
+
+#[test]
+fn u_boot_starts_the_default_line_with_the_device_tree_of_its_board() {
+    let kit = kit(U_BOOT);
+    let mut plain = document(&kit, false);
+    plain["org.nixos.bootspec.v1"]["kernelParams"] =
+        json!(["console=ttyAMA0", "plain=yes", "quiet"]);
+    kit.write("plain.json", plain.to_string());
+    kit.write(
+        "trees/vendor/board.dtb",
+        fs::read(kit.path("board.dtb")).unwrap(),
+    );
+    kit.describe(
+        "",
+        &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
+    );
+    // The tree that a generation names, and that of the board among many.
+    for (default, trees, end) in [
+        ("1", None, "init=/init console=ttyAMA0 quiet"),
+        (
+            "2",
+            Some("trees"),
+            "init=/init console=ttyAMA0 plain=yes quiet",
+        ),
+    ] {
+        let trees = trees.map(|directory| format!("--device-tree-dir={directory}"));
+        kit.esp_builder()
+            .args(["--bootspec", "1=boot.json", "--bootspec", "2=plain.json"])
+            .args(["--bootloader", "extlinux", "--timeout", "0"])
+            .args(["--default", default])
+            .args(trees)
+            .arg("out")
+            .ok();
+        kit.compose().args(["-q", "image.toml"]).ok();
+        let options = BootOptions {
+            arch: Some("aa64"),
+            u_boot: Some(TAKE_TREES),
+            ..BootOptions::default()
+        };
+        let report = boot(&kit.image(), &options);
+        assert_eq!(report.cmdline(), end);
+        assert_eq!(report.get("model"), Some(OTHER_MODEL), "{report:?}");
     }
 }

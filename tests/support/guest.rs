@@ -34,6 +34,9 @@ pub struct BootOptions {
     pub timeout: Option<u32>,
     /// Another processor than x64, by its suffix in EFI file names.
     pub arch: Option<&'static str>,
+    /// U-Boot in place of UEFI, for `aa64`, with the commands that it is given before it
+    /// boots.
+    pub u_boot: Option<&'static str>,
 }
 
 /// What a guest said of its boot, line by line `key=value`.
@@ -183,6 +186,7 @@ fn arguments(options: &BootOptions) -> Vec<String> {
         ("--sector-size", options.sector_size.map(|n| n.to_string())),
         ("--timeout", options.timeout.map(|n| n.to_string())),
         ("--arch", options.arch.map(str::to_owned)),
+        ("--u-boot", options.u_boot.map(str::to_owned)),
         (
             "--vars",
             options.vars.as_ref().map(|p| p.display().to_string()),
