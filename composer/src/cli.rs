@@ -49,6 +49,10 @@ struct ComposeArgs {
     repart: Option<OsString>,
     #[command(flatten)]
     tools: ToolsRequest,
+    /// A raw image to which a qcow2 file leaves all that it has; only clusters that
+    /// differ are written.
+    #[arg(long, value_name = "IMAGE")]
+    backing: Option<PathBuf>,
     #[command(flatten)]
     signing: SigningRequest,
     #[command(flatten)]
@@ -259,6 +263,8 @@ pub struct ComposeRequest {
     pub output: Option<PathBuf>,
     /// Where programs are.
     pub tools: Tools,
+    /// The raw image that has what is not written.
+    pub backing: Option<PathBuf>,
     /// With what root hashes are signed.
     pub signing: SigningRequest,
     /// What goes along with the image.
@@ -318,6 +324,7 @@ pub fn parse() -> Request {
                 description,
                 output: Some(image),
                 tools: tools.tools(None),
+                backing: None,
                 signing,
                 artifacts: ArtifactsRequest::default(),
                 dry_run: false,
@@ -334,6 +341,7 @@ pub fn parse() -> Request {
         description: compose.description,
         output: compose.output,
         tools: compose.tools.tools(compose.repart),
+        backing: compose.backing,
         signing: compose.signing,
         artifacts: compose.artifacts,
         dry_run: compose.dry_run,

@@ -10,11 +10,15 @@ mod qcow2;
 mod vhd;
 mod vmdk;
 
+pub use qcow2::CLUSTER as QCOW2_CLUSTER;
+
 use extents::ExtentMap;
 use uuid::Uuid;
 
 use crate::config::OutputFormat;
 use crate::error::Error;
+use crate::overlay::Overlay;
+use qcow2::Backing;
 
 /// The bytes of a file that holds a disk of this GUID in a format; `name` is the name of
 /// the file.
@@ -29,10 +33,23 @@ pub fn encode(
 ) -> Result<ExtentMap, Error> {
     match format {
         OutputFormat::Raw => Ok(disk),
-        OutputFormat::Qcow2 => qcow2::encode(&disk),
+        OutputFormat::Qcow2 => qcow2::encode(&disk, None),
         OutputFormat::Vhd => vhd::encode(disk, guid),
         OutputFormat::Vmdk => vmdk::encode(&disk, guid, name),
     }
+}
+
+/// The bytes of a qcow2 file that leaves all else of a disk to a raw image, whose name it
+/// has.
+///
+/// # Errors
+/// When the disk is larger than the format permits, or the name too long.
+pub fn encode_overlay(overlay: Overlay, name: String) -> Result<ExtentMap, Error> {
+    let backing = Backing {
+        name,
+        emptied: overlay.emptied,
+    };
+    qcow2::encode(&overlay.disk, Some(&backing))
 }
 
 #[cfg(test)]

@@ -18,15 +18,14 @@ mod staged;
 mod xfs;
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::SeekFrom;
 use uuid::Uuid;
 
 use crate::config::{FileSystem, PartitionConfig};
 use crate::disk_space::Room;
 use crate::error::{self, Error};
+use crate::holes;
 use crate::scan::{self, PartitionInput};
 use crate::seed;
 use crate::size::{ByteSize, SectorSize};
@@ -271,7 +270,7 @@ fn cut(label: &str, most: usize) -> &str {
 fn taken(path: PathBuf, tree: FileTree) -> Result<Made, Error> {
     let file = File::open(&path).map_err(error::read(&path))?;
     let metadata = file.metadata().map_err(error::read(&path))?;
-    let data = data_of(&file, 0, metadata.len()).map_err(error::read(&path))?;
+    let data = holes::data_of(&file, 0, metadata.len()).map_err(error::read(&path))?;
     let size = metadata.len();
     let source = Source {
         path,
@@ -280,23 +279,4 @@ fn taken(path: PathBuf, tree: FileTree) -> Result<Made, Error> {
         sha256: None,
     };
     Ok(Made { source, data, tree })
-}
-
-/// Where a file has data between two places: start and length of each run.
-pub(crate) fn data_of(file: &File, start: u64, end: u64) -> io::Result<Vec<(u64, u64)>> {
-    let mut runs = Vec::new();
-    let mut at = start;
-    while at < end {
-        at = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-            Err(rustix::io::Errno::NXIO) => break,
-            start => start?,
-        };
-        if at >= end {
-            break;
-        }
-        let stop = rustix::fs::seek(file, SeekFrom::Hole(at))?.min(end);
-        runs.push((at, stop - at));
-        at = stop;
-    }
-    Ok(runs)
 }

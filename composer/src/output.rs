@@ -4,13 +4,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
-use composer::config::{ImageConfig, ImageSection};
+use composer::config::{ImageConfig, ImageSection, OutputFormat};
 use composer::plan::ImagePlan;
 use composer::source::Sources;
 use composer::stream::{self, Failure};
-use composer::{Error, format, raw};
+use composer::{Error, format, overlay, raw};
+use extents::ExtentMap;
 
 use crate::cli::ComposeRequest;
 use crate::output_error;
@@ -86,7 +87,10 @@ impl Output {
             Self::Standard => None,
         };
         let name = name.as_deref().unwrap_or("disk");
-        let map = format::encode(section.format, plan.extents.clone(), plan.disk, name)?;
+        let map = match &request.backing {
+            Some(base) => self.overlay(base, section, plan, sources)?,
+            None => format::encode(section.format, plan.extents.clone(), plan.disk, name)?,
+        };
         let is_sparse = matches!((self, section.compress), (Self::File(_), None));
         let total = if is_sparse { map.data() } else { map.length() };
         let mut progress = Progress::start(request.progress, total);
@@ -112,6 +116,40 @@ impl Output {
         };
         progress.finish();
         written
+    }
+
+    /// The file that has what an image has beyond another one.
+    fn overlay(
+        &self,
+        base: &Path,
+        section: &ImageSection,
+        plan: &ImagePlan,
+        sources: &Sources,
+    ) -> Result<ExtentMap, Error> {
+        if section.format != OutputFormat::Qcow2 {
+            return Err(self.refuse("not in the format qcow2; only that has a backing file"));
+        }
+        let cluster = format::QCOW2_CLUSTER;
+        let overlay = overlay::beyond(base, &plan.extents, cluster, sources)?;
+        let failed = |source| Error::Read {
+            path: base.to_owned(),
+            source,
+        };
+        let absolute = path::absolute(base).map_err(failed)?;
+        if let Self::File(output) = self
+            && path::absolute(output).is_ok_and(|output| output == absolute)
+        {
+            return Err(self.refuse("its own backing file"));
+        }
+        let folder = path::absolute(self.folder()).map_err(failed)?;
+        // What is before a colon would be a protocol.
+        let name = match (self, absolute.strip_prefix(folder)) {
+            (Self::File(_), Ok(below)) => Path::new(".").join(below),
+            _ => absolute,
+        };
+        let name = name.into_os_string().into_string();
+        let name = name.map_err(|_| self.refuse("to name a backing file that is not UTF-8"))?;
+        format::encode_overlay(overlay, name)
     }
 
     fn refuse(&self, what: &'static str) -> Error {

@@ -13,19 +13,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use extents::ExtentMap;
 use extents::staging::Folder;
 use serde::Deserialize;
 
 use crate::config::{Empty, ImageConfig, ImageSize, PartitionConfig};
 use crate::definitions::render::{self, Rendered};
 use crate::error::{self, Error};
+use crate::holes;
 use crate::image::Image;
-use crate::mkfs;
 use crate::plan::{self, ImagePlan, PlannedContent, PlannedPartition};
 use crate::raw;
-use crate::scan::{self, CheckDigests};
-use crate::source::{Source, Sources};
+use crate::scan::CheckDigests;
+use crate::source::Sources;
 use crate::tools::{Tool, Tools};
 use ownership::Way;
 
@@ -120,7 +119,7 @@ pub fn make(
     let image = made.path().join("image.raw");
     if let Some(found) = found {
         let mut sources = Sources::default();
-        let map = slices_of(found, &mut sources)?;
+        let map = holes::slices_of(found, &mut sources)?;
         let file = fs::File::create_new(&image).map_err(error::write(&image))?;
         raw::fill(&map, &sources, &file, &image)?;
     }
@@ -172,7 +171,7 @@ impl Made {
     pub fn plan(&self) -> Result<(ImagePlan, Sources), Error> {
         let mut sources = Sources::default();
         let image = Image::open(&self.image)?;
-        let extents = slices_of(&self.image, &mut sources)?;
+        let extents = holes::slices_of(&self.image, &mut sources)?;
         let mut partitions = Vec::new();
         for said in &self.said {
             let number = said.partno + 1;
@@ -197,25 +196,6 @@ impl Made {
         };
         Ok((plan, sources))
     }
-}
-
-/// All of a file, without its holes.
-fn slices_of(path: &Path, sources: &mut Sources) -> Result<ExtentMap, Error> {
-    let file = fs::File::open(path).map_err(error::read(path))?;
-    let metadata = file.metadata().map_err(error::read(path))?;
-    let size = metadata.len();
-    let runs = mkfs::data_of(&file, 0, size).map_err(error::read(path))?;
-    let source = sources.add(Source {
-        path: path.to_owned(),
-        size,
-        stamp: scan::stamp(&metadata),
-        sha256: None,
-    });
-    let mut map = ExtentMap::hole(size);
-    for (start, length) in runs {
-        map.push_slice(start, length, source, start);
-    }
-    Ok(map)
 }
 
 /// Writes the definitions of a settled description into a directory, which is made.

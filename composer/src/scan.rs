@@ -17,12 +17,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use extents::SourceId;
+use extents::{ExtentMap, SourceId};
 use tree_manifest::TreePath;
 
 use crate::config::{FileSystem, ImageConfig, PartitionConfig};
 use crate::error::{self, Error};
 use crate::found::{FoundDisk, FoundTable};
+use crate::holes;
 use crate::placement::Existing;
 use crate::source::{Source, Sources, Stamp};
 use crate::tree::{FileContent, FileTree, Whole};
@@ -58,8 +59,8 @@ pub enum PartitionInput {
     Empty,
     /// What is in it already.
     Kept(Existing),
-    /// The bytes of a file.
-    Blocks(SourceId, u64),
+    /// The bytes of a file, without its holes.
+    Blocks(ExtentMap),
     /// Files and directories.
     Tree(FileTree),
     /// Hashes or a signature of dm-verity.
@@ -163,9 +164,9 @@ impl Scan<'_> {
     fn partition(&mut self, config: &PartitionConfig) -> Result<PartitionInput, Error> {
         if let Some(path) = &config.copy_blocks {
             let path = self.base.join(path);
-            let metadata = regular_file(&path)?;
-            let source = self.source(path, &metadata);
-            return Ok(PartitionInput::Blocks(source, metadata.len()));
+            regular_file(&path)?;
+            let blocks = holes::slices_of(&path, &mut self.sources)?;
+            return Ok(PartitionInput::Blocks(blocks));
         }
         if !config.has_files() {
             return Ok(PartitionInput::Empty);

@@ -51,6 +51,85 @@ fn every_format_holds_the_same_disk() {
 }
 
 #[test]
+fn an_overlay_has_what_differs_from_its_backing_file() {
+    let kit = kit();
+    kit.compose()
+        .args(["-q", "image.toml", "-o", "old.raw"])
+        .ok();
+    let size = fs::metadata(kit.path("old.raw")).unwrap().len();
+    // More, less and other content; the last partition is gone.
+    kit.write("tree/loader/loader.conf", "timeout 3\n");
+    kit.write("tree/new", vec![9; 200_000]);
+    fs::remove_file(kit.path("tree/EFI/nixos/kernel.efi")).unwrap();
+    let more = "[[partition]]\ntype = \"linux-generic\"\nsize-min-bytes = \"90M\"\n";
+    kit.describe("", &(esp("") + more));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    fs::create_dir(kit.path("elsewhere")).unwrap();
+    for output in ["new.qcow2", "elsewhere/new.qcow2"] {
+        let compose = kit
+            .compose()
+            .args(["-q", "image.toml", "--format", "qcow2"]);
+        compose.args(["--backing", "old.raw", "-o", output]).ok();
+        let said = qemu_img(&kit, &format!("check -f qcow2 {output}"));
+        assert!(said.contains("No errors were found"), "{said}");
+        let said = qemu_img(&kit, &format!("compare -f raw -F qcow2 image.raw {output}"));
+        assert!(said.contains("identical"), "{said}");
+        let info = qemu_img(&kit, &format!("info --output=json {output}"));
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+        assert_eq!(info["backing-filename-format"], "raw");
+        let length = fs::metadata(kit.path(output)).unwrap().len();
+        assert!(length < size / 50, "{length} of {size}");
+    }
+    // The same image has nothing beyond itself but what the format takes.
+    let same = kit
+        .compose()
+        .args(["-q", "image.toml", "--format", "qcow2"]);
+    same.args(["--backing", "image.raw", "-o", "same"]).ok();
+    assert!(fs::metadata(kit.path("same")).unwrap().len() <= 5 << 16);
+    let mut said = String::new();
+    for (options, output) in [
+        ("--format raw --backing old.raw", "x"),
+        ("--format qcow2 --backing new.qcow2", "x"),
+        ("--format qcow2 --backing old.raw", "old.raw"),
+        ("--format qcow2 --backing none", "x"),
+    ] {
+        let compose = kit.compose().args(["image.toml", "-o", output]);
+        said += &compose.args(options.split_whitespace()).fails(1);
+    }
+    insta::assert_snapshot!(said.replace(&kit.root().display().to_string(), "KIT"));
+}
+
+/// Tables are made for what there is.
+#[test]
+fn a_large_image_of_holes_takes_little_memory() {
+    let kit = Kit::empty();
+    let blocks = fs::File::create(kit.path("blocks")).unwrap();
+    blocks.set_len(2 << 40).unwrap();
+    blocks.write_all_at(b"first", 5 << 30).unwrap();
+    let partition = "[[partition]]\ntype = \"linux-generic\"\ncopy-blocks = \"blocks\"\n";
+    kit.describe("", partition);
+    for format in ["qcow2", "vmdk"] {
+        if format == "vmdk" {
+            blocks.set_len(1 << 40).unwrap();
+        }
+        let compose = integration_tests::binary::built("compose");
+        // Programs and libraries take some of it.
+        let script = format!(
+            "ulimit -v 100000; exec '{}' -q image.toml -o image --format {format}",
+            compose.display()
+        );
+        let bash = Peer::host("bash").dir(kit.root());
+        bash.args(["-c", &script]).ok();
+        let taken = fs::metadata(kit.path("image")).unwrap().blocks() * 512;
+        assert!(taken < 2 << 20, "{format}: {taken}");
+        if format == "qcow2" {
+            let said = qemu_img(&kit, "check -f qcow2 image");
+            assert!(said.contains("No errors were found"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn compressed_images_do_not_depend_on_the_number_of_processors() {
     let kit = kit();
     kit.compose().args(["-q", "image.toml"]).ok();

@@ -9,6 +9,8 @@ Examples:
   compose image.toml                     write the image of a description
   compose image.toml -o disk.raw         … under another name
   compose image.toml --format qcow2      … for QEMU
+  compose image.toml --format qcow2 --backing old.raw -o new.qcow2
+                                         … as what differs from another image
   compose image.toml --compress zstd -o - | ssh host 'zstd -d >/dev/sdX'
                                          … to another machine
   compose --dry-run image.toml           show the layout and write nothing
@@ -36,7 +38,7 @@ Files:
 pub const INSPECT: &str = "\
 Examples:
   compose inspect disk.raw
-  compose inspect disk.qcow2 --json";
+  compose inspect disk.raw --json";
 
 /// Of `ls`.
 pub const LS: &str = "\

@@ -4,6 +4,9 @@
 //! hold no data are not allocated; the others follow each other in the order of the
 //! disk, behind all tables.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
 use extents::ExtentMap;
 
 use super::clusters;
@@ -11,7 +14,7 @@ use crate::error::Error;
 use crate::size::ByteSize;
 
 /// The size of a cluster, as QEMU's programs choose it.
-const CLUSTER: u64 = 1 << CLUSTER_BITS;
+pub const CLUSTER: u64 = 1 << CLUSTER_BITS;
 const CLUSTER_BITS: u32 = 16;
 
 /// Entries of a table of level 2, each for a cluster.
@@ -26,6 +29,15 @@ const L1_MOST: u64 = 4 << 20;
 /// In an entry: nothing else refers to the cluster.
 const COPIED: u64 = 1 << 63;
 
+/// An entry of a cluster that reads as zeros, whatever the backing file has there.
+const ZEROS: u64 = 1;
+
+/// The extension of a header that names the format of the backing file, and its text.
+const BACKING_FORMAT: (u32, &[u8; 8]) = (0xe279_2aca, b"raw\0\0\0\0\0");
+
+/// The longest name of a backing file.
+const LONGEST_NAME: usize = 1023;
+
 /// Bytes of the header; what comes behind it is an extension of type 0: the end.
 const HEADER: u32 = 104;
 
@@ -39,8 +51,18 @@ struct Parts {
     end: u64,
 }
 
-/// A file that holds a disk.
-pub fn encode(disk: &ExtentMap) -> Result<ExtentMap, Error> {
+/// What a file leaves to a raw image.
+#[derive(Debug, Clone, Default)]
+pub struct Backing {
+    /// Where that is, from where the file is.
+    pub name: String,
+    /// Clusters that read as zeros all the same, in order.
+    pub emptied: Vec<Range<u64>>,
+}
+
+/// A file that holds a disk, or what it has beyond a backing file.
+pub fn encode(disk: &ExtentMap, backing: Option<&Backing>) -> Result<ExtentMap, Error> {
+    let emptied = backing.map_or(&[][..], |backing| &backing.emptied);
     let runs = clusters::used(disk, CLUSTER);
     let l1_entries = disk.length().div_ceil(CLUSTER * L2_ENTRIES).max(1);
     if l1_entries > L1_MOST {
@@ -50,13 +72,12 @@ pub fn encode(disk: &ExtentMap) -> Result<ExtentMap, Error> {
             most: ByteSize(L1_MOST * L2_ENTRIES * CLUSTER),
         });
     }
-    let mut tables: Vec<u64> = clusters::numbered(&runs)
-        .map(|(cluster, _)| cluster / L2_ENTRIES)
-        .collect();
-    tables.dedup();
+    let tables_of = |run: &Range<u64>| run.start / L2_ENTRIES..=(run.end - 1) / L2_ENTRIES;
+    let tables: BTreeSet<u64> = runs.iter().chain(emptied).flat_map(tables_of).collect();
     let parts = parts(l1_entries, tables.len() as u64, clusters::count(&runs));
     let mut file = ExtentMap::hole(parts.end * CLUSTER);
-    file.push_bytes(0, header(disk.length(), l1_entries, &parts));
+    let name = backing.map_or("", |backing| &backing.name);
+    file.push_bytes(0, header(disk.length(), l1_entries, &parts, name)?);
     let blocks = (parts.counts..parts.l1).map(|block| block * CLUSTER);
     file.push_bytes(parts.counts_table * CLUSTER, entries(blocks));
     for (block, at) in (parts.counts..parts.l1).enumerate() {
@@ -70,15 +91,20 @@ pub fn encode(disk: &ExtentMap) -> Result<ExtentMap, Error> {
         l1[to_index(*table)] = (at * CLUSTER) | COPIED;
     }
     file.push_bytes(parts.l1 * CLUSTER, entries(l1.into_iter()));
-    let mut numbered = clusters::numbered(&runs).peekable();
-    for (table, at) in tables.iter().zip(parts.l2..) {
-        let mut l2 = vec![0; to_index(L2_ENTRIES)];
-        while let Some((cluster, place)) =
-            numbered.next_if(|(cluster, _)| cluster / L2_ENTRIES == *table)
-        {
-            l2[to_index(cluster % L2_ENTRIES)] = ((parts.data + place) * CLUSTER) | COPIED;
-        }
-        file.push_bytes(at * CLUSTER, entries(l2.into_iter()));
+    let mut filled: Vec<(&Range<u64>, Option<u64>)> = Vec::new();
+    let mut place = parts.data;
+    for run in &runs {
+        filled.push((run, Some(place)));
+        place += run.end - run.start;
+    }
+    filled.extend(emptied.iter().map(|run| (run, None)));
+    filled.sort_unstable_by_key(|(run, _)| run.start);
+    let tables: BTreeMap<u64, u64> = tables.into_iter().zip(parts.l2..).collect();
+    for (run, place) in filled {
+        // The tables of a run follow each other; what no run has of them stays a hole.
+        let at = tables[&(run.start / L2_ENTRIES)] * CLUSTER + run.start % L2_ENTRIES * 8;
+        let entry = |number| place.map_or(ZEROS, |place| ((place + number) * CLUSTER) | COPIED);
+        file.push_bytes(at, entries((0..run.end - run.start).map(entry)));
     }
     clusters::append(&mut file, disk, CLUSTER, parts.data * CLUSTER);
     Ok(file)
@@ -106,12 +132,30 @@ fn parts(l1_entries: u64, tables: u64, data: u64) -> Parts {
     }
 }
 
-fn header(size: u64, l1_entries: u64, parts: &Parts) -> Vec<u8> {
+/// The first cluster; `backing` is the name of a raw image, or empty.
+fn header(size: u64, l1_entries: u64, parts: &Parts, backing: &str) -> Result<Vec<u8>, Error> {
+    let (kind, format) = BACKING_FORMAT;
+    let mut extensions = Vec::new();
+    if !backing.is_empty() {
+        extensions.extend(kind.to_be_bytes());
+        extensions.extend(3_u32.to_be_bytes());
+        extensions.extend(format);
+        // Their end, which the name follows.
+        extensions.extend([0; 8]);
+    }
+    if backing.len() > LONGEST_NAME {
+        return Err(Error::NotAPlace {
+            path: backing.to_owned(),
+            reason: "names of backing files have at most 1023 bytes",
+        });
+    }
     let table_clusters = parts.counts - parts.counts_table;
     let mut header = b"QFI\xfb".to_vec();
     header.extend(3_u32.to_be_bytes());
-    // No backing file: an offset, and a length of 32 bits.
-    header.extend([0; 12]);
+    // Where the name of the backing file is, and its length.
+    let at = u64::from(HEADER) + extensions.len() as u64;
+    header.extend(if backing.is_empty() { 0 } else { at }.to_be_bytes());
+    header.extend(to_u32(backing.len() as u64).to_be_bytes());
     header.extend(CLUSTER_BITS.to_be_bytes());
     header.extend(size.to_be_bytes());
     // No encryption.
@@ -125,7 +169,9 @@ fn header(size: u64, l1_entries: u64, parts: &Parts) -> Vec<u8> {
     // Counts of references have 2^4 bits.
     header.extend(4_u32.to_be_bytes());
     header.extend(HEADER.to_be_bytes());
-    header
+    header.extend(extensions);
+    header.extend(backing.as_bytes());
+    Ok(header)
 }
 
 fn entries(values: impl Iterator<Item = u64>) -> Vec<u8> {

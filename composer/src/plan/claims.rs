@@ -44,7 +44,8 @@ pub fn claim(
         });
     }
     let needed = match (input, partition.format) {
-        (PartitionInput::Blocks(_, size) | PartitionInput::Made { size, .. }, _) => *size,
+        (PartitionInput::Blocks(blocks), _) => blocks.length(),
+        (PartitionInput::Made { size, .. }, _) => *size,
         (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
             mkfs::least_size(format, tree)
         }
@@ -125,14 +126,13 @@ fn of_kept(config: &ImageConfig, partition: &PartitionConfig, existing: Existing
 
 /// How many bytes of data a set hashes, in a partition of `size`.
 pub fn hashed(set: &VeritySet, data: &PartitionInput, size: u64) -> u64 {
-    match data {
-        PartitionInput::Blocks(_, content) | PartitionInput::Made { size: content, .. }
-            if set.is_minimal =>
-        {
-            round_up(*content, GRAIN)
-        }
-        _ => size,
-    }
+    let content = match data {
+        PartitionInput::Blocks(blocks) => Some(blocks.length()),
+        PartitionInput::Made { size, .. } => Some(*size),
+        _ => None,
+    };
+    let content = content.filter(|_| set.is_minimal);
+    content.map_or(size, |content| round_up(content, GRAIN))
 }
 
 /// Makes the claim for hashes one of at least `demand` bytes; tells whether it was less.

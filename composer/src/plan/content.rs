@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use extents::{ExtentMap, SourceId};
+use extents::ExtentMap;
 
 use super::PlannedContent;
 use crate::config::{FileSystem, PartitionConfig, Verity};
@@ -30,8 +30,11 @@ pub fn fill(
         (PartitionInput::Kept(_), _) => {
             return Ok((PlannedContent::Kept, ExtentMap::hole(entry.size)));
         }
-        (PartitionInput::Blocks(source, size), _) => {
-            return Ok(blocks(*source, *size, entry.size));
+        (PartitionInput::Blocks(blocks), _) => {
+            let size = blocks.length();
+            let mut extents = ExtentMap::hole(entry.size);
+            extents.append(0, blocks.clone());
+            return Ok((PlannedContent::Blocks { size }, extents));
         }
         (PartitionInput::Computed(bytes), _) => {
             return computed(config, bytes, entry.size);
@@ -130,12 +133,6 @@ fn computed(
         _ => PlannedContent::Empty,
     };
     Ok((content, extents))
-}
-
-fn blocks(source: SourceId, size: u64, room: u64) -> (PlannedContent, ExtentMap) {
-    let mut extents = ExtentMap::hole(room);
-    extents.push_slice(0, size, source, 0);
-    (PlannedContent::Blocks { size }, extents)
 }
 
 /// A label as FAT can hold it: eleven bytes of upper case, as systemd-repart

@@ -12,7 +12,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use crate::error::{self, Error};
-use crate::mkfs::data_of;
+use crate::holes::data_of;
 use crate::seed;
 
 /// The checksum of nodes.
