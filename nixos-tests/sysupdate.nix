@@ -2,23 +2,20 @@
 # partitions that are not in use, a Unified Kernel Image beside the one that runs. The newer
 # one starts, and is tried no more when it was good; the older one is still there.
 let
-  appliance = {
-    imports = [ ./from-image.nix ];
-    boot.initrd.systemd.enable = true;
-    fileSystems."/" = {
-      fsType = "tmpfs";
-      options = [ "mode=0755" ];
-    };
-    image.compose = {
-      verityStore.enable = true;
-      sysupdate = {
-        enable = true;
-        source = "/var/updates";
+  appliance =
+    version:
+    { lib, ... }:
+    {
+      imports = [
+        ./from-image.nix
+        ../examples/nixos/appliance.nix
+      ];
+      image.compose.sysupdate = {
+        source = lib.mkForce "/var/updates";
+        storeSize = lib.mkForce "2G";
       };
+      system.image.version = lib.mkForce version;
     };
-    nix.enable = false;
-    system.image.id = "app";
-  };
 in
 {
   name = "esp-builder-sysupdate";
@@ -27,17 +24,13 @@ in
     machine =
       { nodes, ... }:
       {
-        imports = [ appliance ];
-        system.image.version = "1";
+        imports = [ (appliance "1") ];
         virtualisation.sharedDirectories.updates = {
           source = "${nodes.newer.system.build.image}";
           target = "/var/updates";
         };
       };
-    newer = {
-      imports = [ appliance ];
-      system.image.version = "2";
-    };
+    newer = appliance "2";
   };
 
   testScript =

@@ -105,6 +105,62 @@ fn every_page_is_in_the_book_and_every_link_leads_somewhere() {
 }
 
 #[test]
+fn examples_for_nixos_are_parts_of_files_that_are_evaluated() {
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    };
+    let text = page("docs/nixos.md");
+    let (mut tried, name) = (0, "# examples/nixos/");
+    for example in blocks(&text, "nix") {
+        let Some((file, example)) = example.split_once('\n') else {
+            continue;
+        };
+        if let Some(file) = file.strip_prefix(name) {
+            let (whole, part) = (page(&format!("examples/nixos/{file}")), lines(example));
+            let is_part = lines(&whole).windows(part.len()).any(|some| some == part);
+            assert!(is_part, "{file} does not hold\n{example}");
+            tried += 1;
+        }
+    }
+    let files = fs::read_dir(lab::root().join("examples/nixos")).unwrap();
+    assert_eq!(tried, files.count());
+}
+
+/// Where the options of our modules are.
+const OPTIONS: [&str; 3] = [
+    "boot.loader.espBuilder",
+    "image.compose",
+    "virtualisation.composeImage",
+];
+
+#[test]
+fn options_of_nixos_that_pages_name_exist() {
+    let reference = page("docs/reference/nixos-options.md");
+    let known = reference.lines().filter_map(|line| {
+        let name = line.strip_prefix("### `")?;
+        name.strip_suffix('`')
+    });
+    let known: BTreeSet<_> = known.collect();
+    for (path, text) in pages() {
+        let named = OPTIONS
+            .into_iter()
+            .flat_map(|root| text.match_indices(root));
+        for (at, _) in named {
+            let rest = &text[at..];
+            let end =
+                rest.find(|letter: char| !letter.is_alphanumeric() && !"._-".contains(letter));
+            let name = rest[..end.unwrap_or(rest.len())].trim_end_matches('.');
+            let is_one = known.contains(name)
+                || known
+                    .iter()
+                    .any(|option| option.starts_with(&format!("{name}.")));
+            assert!(is_one, "{path}: there is no option `{name}`");
+        }
+    }
+}
+
+#[test]
 fn examples_of_image_descriptions_please_their_schema() {
     let validate = "import json, sys, tomllib, jsonschema
 schema = json.load(open(sys.argv[1]))

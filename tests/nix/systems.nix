@@ -52,18 +52,16 @@ let
     version:
     system [
       modules.image
+      ../../examples/nixos/appliance.nix
       {
         boot = {
           kernelParams = [ "guest.sh=vda1/open.sh" ];
           loader.timeout = 0;
         };
-        fileSystems."/".fsType = "tmpfs";
         image.compose = {
-          verityStore.enable = true;
           sysupdate = {
-            enable = true;
-            source = "/var/updates";
-            storeSize = "128M";
+            source = lib.mkForce "/var/updates";
+            storeSize = lib.mkForce "128M";
             hashSize = "2M";
           };
           partitions."00-esp" = {
@@ -72,10 +70,7 @@ let
           };
         };
         system = {
-          image = {
-            id = "app";
-            inherit version;
-          };
+          image.version = lib.mkForce version;
           nixos.label = version;
         };
       }
