@@ -21,6 +21,8 @@
       )
       machine.succeed("bootctl status >&2", "nix-store --verify --check-contents")
       machine.succeed("$(readlink -f /run/current-system)/bin/switch-to-configuration boot")
-      machine.succeed("sfdisk --verify /dev/vda >&2")
+      machine.succeed("grep -x 'default nixos-generation-1.conf' /boot/loader/loader.conf")
+      with subtest("the root has grown with the disk"):
+          machine.succeed("test $(df --output=size --block-size=M / | tail -n 1 | tr -d M) -gt 3000")
     '';
 }

@@ -9,8 +9,7 @@
       Type = "esp";
       Format = "vfat";
       Label = "MIRROR";
-      SizeMinBytes = "128M";
-      Weight = 0;
+      SizeMinBytes = "512M";
     };
     virtualisation.fileSystems."/boot-fallback" = {
       device = "/dev/disk/by-label/MIRROR";

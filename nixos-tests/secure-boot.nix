@@ -24,7 +24,10 @@
     machine.succeed("$(readlink -f /run/current-system)/bin/switch-to-configuration boot")
     judge()
     # The boot loader enrols, and starts the machine again.
-    restart()
+    machine.succeed("sync")
+    machine.shutdown()
+    machine.start(allow_reboot=True)
+    machine.wait_for_unit("multi-user.target")
     assert "enabled" in machine.succeed("bootctl status | grep 'Secure Boot:'")
   '';
 }

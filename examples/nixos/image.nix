@@ -1,7 +1,11 @@
 # A disk image with an ESP and a root, for `system.build.image`.
 { config, ... }:
 {
-  boot.loader.espBuilder.enable = true;
+  boot = {
+    # As large as the disk that it is written to.
+    growPartition = true;
+    loader.espBuilder.enable = true;
+  };
 
   image.compose = {
     name = "server";

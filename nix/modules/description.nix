@@ -157,6 +157,9 @@ let
       "mok-manager"
     ];
 
+  # Where kernels are, the next generations bring theirs. What is not used is a hole.
+  roomy.SizeMinBytes = lib.mkDefault "512M";
+
   hasXbootldr = loader.xbootldrMountPoint != null;
 in
 {
@@ -220,7 +223,7 @@ in
     };
 
     seed = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr (types.strMatching "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}");
       default = null;
       example = "0867da16-f251-457d-a9e8-c31f9a3c220b";
       description = ''
@@ -348,7 +351,8 @@ in
             Type = "esp";
             Format = "vfat";
             Label = lib.mkDefault "ESP";
-          };
+          }
+          // lib.optionalAttrs (!hasXbootldr) roomy;
           settings.tree = "${config.system.build.espTree}/manifest.json#esp";
         };
         "${cfg.esp.partition}-xbootldr" = lib.mkIf hasXbootldr {
@@ -356,7 +360,8 @@ in
             Type = "xbootldr";
             Format = "vfat";
             Label = lib.mkDefault "BOOT";
-          };
+          }
+          // roomy;
           settings.tree = "${config.system.build.espTree}/manifest.json#xbootldr";
         };
       };

@@ -43,7 +43,10 @@ let
     }''${PATH:+:}''${PATH:-}
 
     state=$(realpath -m "''${NIX_COMPOSE_STATE:-./${name}-compose}")
-    mkdir -p "$state"
+    if ! mkdir -p "$state" || ! test -w "$state"; then
+      echo "$state cannot be written: name another folder in NIX_COMPOSE_STATE." >&2
+      exit 1
+    fi
     base=$state/${key}.raw
     overlay=$state/${key}.qcow2
     # A base appears when it is complete; what is based on another one is of no use without it.
@@ -162,23 +165,21 @@ in
       }
 
       (lib.mkIf isFull {
-        image.compose = {
-          imageSize = "${toString config.virtualisation.diskSize}M";
-          # What is left on the disk is for the root.
-          partitions = {
-            ${config.image.compose.esp.partition}.repartConfig.Weight = 0;
-            "20-root" = {
-              system = config.system.build.toplevel;
-              storePaths = config.virtualisation.additionalPaths;
-              repartConfig = {
-                Type = "root";
-                Format = "ext4";
-                Label = "nixos";
-              };
-            };
+        image.compose.partitions."20-root" = {
+          system = config.system.build.toplevel;
+          storePaths = config.virtualisation.additionalPaths;
+          repartConfig = {
+            Type = "root";
+            Format = "ext4";
+            Label = "nixos";
+            SizeMinBytes = "${toString config.virtualisation.diskSize}M";
           };
         };
-        virtualisation.mountHostNixStore = false;
+        virtualisation = {
+          # What is not used is a hole.
+          diskSize = lib.mkDefault 4096;
+          mountHostNixStore = false;
+        };
       })
 
       (lib.mkIf (!isFull) {

@@ -1,5 +1,6 @@
-# What the guest asks of Nix once the registration is done, for the serial port.
-{ toplevel }:
+# What the guest asks of Nix once the registration is done, for the serial port; then it goes
+# to another generation, as `nixos-rebuild boot` does.
+{ toplevel, next }:
 ''
   [Unit]
   Description=Report
@@ -22,6 +23,12 @@
     say known "$$(nix-store --query --requisites ${toplevel} | wc -l)"; \
     say generations "$$(nix-env --profile /nix/var/nix/profiles/system --list-generations | wc -l)"; \
     say again "$$(systemctl restart register-composed-store.service; systemctl show --property ConditionResult --value register-composed-store.service)"; \
+    mount -t vfat /dev/vda1 /boot; \
+    nix-env --profile /nix/var/nix/profiles/system --set ${next.toplevel}; \
+    ${next.installBootLoader} ${next.toplevel} >/run/hook 2>&1 || cat /run/hook; \
+    say entries "$$(ls /boot/loader/entries | tr "\\n" ,)"; \
+    say default "$$(sed -n s/^default.//p /boot/loader/loader.conf)"; \
+    umount /boot; \
     printf "=== guest report end ===\\r\\n"; sync'
   ExecStopPost=/usr/bin/systemctl poweroff --force --force
 ''

@@ -99,6 +99,23 @@ let
       }
     ];
 
+  # What the guest is rebuilt to.
+  rebuilt = system [
+    modules.esp-builder
+    ownBootLoader
+    {
+      boot.loader = {
+        espBuilder.enable = true;
+        timeout = 0;
+      };
+      fileSystems."/" = {
+        device = "/dev/vda2";
+        fsType = "ext4";
+      };
+      system.nixos.label = "rebuilt";
+    }
+  ];
+
   # Debian's programs with the store, the profile and the unit of the modules: `init` is a
   # copy of systemd, as in NixOS.
   guest = system [
@@ -110,7 +127,12 @@ let
         inherit (config.systemd.units."register-composed-store.service") unit;
         inherit (config.system.build) toplevel;
         units = "/etc/systemd/system";
-        report = pkgs.writeText "report.service" (import ./report.nix { inherit toplevel; });
+        report = pkgs.writeText "report.service" (
+          import ./report.nix {
+            inherit toplevel;
+            next = rebuilt.config.system.build;
+          }
+        );
       in
       {
         boot = {
@@ -131,7 +153,11 @@ let
           esp.enable = true;
           partitions."20-root" = {
             system = toplevel;
-            storePaths = [ unit ];
+            storePaths = [
+              unit
+              rebuilt.config.system.build.toplevel
+              rebuilt.config.system.build.installBootLoader
+            ];
             contents = {
               "${units}/register-composed-store.service".source = "${unit}/register-composed-store.service";
               "${units}/report.service".source = report;
@@ -150,7 +176,7 @@ let
                 "locale"
                 "man"
               ];
-              MakeDirectories = "/dev /proc /root /run /sys /tmp /var";
+              MakeDirectories = "/boot /dev /proc /root /run /sys /tmp /var";
               MakeSymlinks = [
                 "/bin:usr/bin"
                 "/lib:usr/lib"
