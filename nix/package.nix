@@ -9,6 +9,7 @@
   e2fsprogs,
   erofs-utils,
   squashfsTools,
+  versionCheckHook,
   xfsprogs,
   xz,
   zstd,
@@ -61,6 +62,9 @@ rustPlatform.buildRustPackage {
     installShellFiles
     makeBinaryWrapper
   ];
+
+  nativeInstallCheckInputs = [ versionCheckHook ];
+  doInstallCheck = true;
 
   postInstall =
     lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''

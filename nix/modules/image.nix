@@ -40,16 +40,13 @@ in
           nativeBuildInputs = [
             cfg.package
           ]
-          ++ lib.optionals (cfg.engine == "repart") (
-            with pkgs.buildPackages;
-            [
-              dosfstools
-              fakeroot
-              mtools
-              systemd
-              util-linux
-            ]
-          );
+          ++ lib.optionals (cfg.engine == "repart") [
+            pkgs.buildPackages.dosfstools
+            pkgs.buildPackages.fakeroot
+            pkgs.buildPackages.mtools
+            pkgs.buildPackages.systemd
+            pkgs.buildPackages.util-linux
+          ];
           # An image that names store paths holds them, or does not need them.
           __structuredAttrs = true;
           unsafeDiscardReferences.out = true;

@@ -129,9 +129,13 @@ let
     }
   ];
 
+  # A flag is NAME=VALUE, so that names hold no `=`.
+  isName = name: !lib.hasInfix "=" name;
   isEntry =
-    name: lib.hasSuffix ".conf" name && !lib.hasInfix "/" name && !lib.hasPrefix "nixos-" name;
-  staysOnPartition = place: !lib.hasPrefix "/" place && !lib.elem ".." (lib.splitString "/" place);
+    name:
+    isName name && lib.hasSuffix ".conf" name && !lib.hasInfix "/" name && !lib.hasPrefix "nixos-" name;
+  staysOnPartition =
+    place: isName place && !lib.hasPrefix "/" place && !lib.elem ".." (lib.splitString "/" place);
   quoted = lib.strings.escapeNixIdentifier;
 in
 {
@@ -170,11 +174,15 @@ in
     }) owners
     ++ map (name: {
       assertion = isEntry name;
-      message = "boot.loader.espBuilder.extraEntries.${quoted name}: the name of an entry ends with .conf, holds no / and does not begin with nixos-.";
+      message = "boot.loader.espBuilder.extraEntries.${quoted name}: the name of an entry ends with .conf, holds no / and no =, and does not begin with nixos-.";
     }) (lib.attrNames cfg.extraEntries)
     ++ map (place: {
       assertion = staysOnPartition place;
-      message = "boot.loader.espBuilder.extraFiles.${quoted place}: places are relative to the partition and stay on it.";
+      message = "boot.loader.espBuilder.extraFiles.${quoted place}: places are relative to the partition, stay on it and hold no =.";
     }) (lib.attrNames cfg.extraFiles)
+    ++ map (name: {
+      assertion = isName name;
+      message = "boot.loader.espBuilder.windows.${quoted name}: names hold no =.";
+    }) (lib.attrNames cfg.windows)
   );
 }

@@ -18,7 +18,9 @@ let
   inherit (pkgs.stdenv.hostPlatform) efiArch;
   json = pkgs.formats.json { };
 
-  # What all versions have in common, but for the version.
+  size = types.strMatching "[0-9]+[KMGTP]?";
+
+  # What the files of a version begin with.
   stem = "${image.name}_${toString image.version}";
 
   slot = size: {
@@ -124,13 +126,13 @@ in
     };
 
     storeSize = mkOption {
-      type = types.str;
+      type = size;
       default = "2G";
       description = "The size of each of two partitions for a store, which must never grow beyond.";
     };
 
     hashSize = mkOption {
-      type = types.str;
+      type = size;
       default = "32M";
       description = "The size of each of two partitions for hashes: at least a 120th of the store.";
     };

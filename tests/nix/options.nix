@@ -238,6 +238,21 @@ lib.runTests {
     extraFiles."../x" = "/nix/store/0000-x";
   });
 
+  testNamesHoldNoSign = {
+    expr = messages (
+      installer (ours {
+        extraEntries."a=b.conf" = "title x";
+        extraFiles."a=b" = "/nix/store/0000-x";
+        windows."a=b" = "HD0b";
+        edk2-uefi-shell.enable = true;
+      })
+    );
+    expected = ''
+      boot.loader.espBuilder.extraEntries."a=b.conf": the name of an entry ends with .conf, holds no / and no =, and does not begin with nixos-.
+      boot.loader.espBuilder.extraFiles."a=b": places are relative to the partition, stay on it and hold no =.
+      boot.loader.espBuilder.windows."a=b": names hold no =.'';
+  };
+
   testTheInstallerTakesThePlaceOfTheHook = {
     expr =
       let

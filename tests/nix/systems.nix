@@ -35,6 +35,11 @@ let
     modules.default
     ../../examples/nixos/installer.nix
     ownBootLoader
+    {
+      # What a shell or TOML would take for something else.
+      boot.loader.espBuilder.extraFiles."EFI/the tools/it's $HOME, 100%.txt" =
+        pkgs.writeText "odd.txt" "odd";
+    }
   ];
 
   newer = installer.extendModules {
