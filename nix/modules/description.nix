@@ -332,6 +332,9 @@ in
   };
 
   config = {
+    # So that the system can be rebuilt from within.
+    boot.loader.espBuilder.enable = lib.mkIf cfg.esp.enable (lib.mkDefault true);
+
     image.compose = {
       esp.settings = lib.mapAttrs (_: lib.mkDefault) (
         lib.filterAttrs (name: value: mayBeOfMachine name -> lib.hasPrefix builtins.storeDir value) (

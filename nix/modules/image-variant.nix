@@ -6,6 +6,7 @@
     {
       config,
       lib,
+      options,
       ...
     }:
     {
@@ -27,7 +28,10 @@
 
       boot = {
         growPartition = lib.mkDefault true;
-        loader.espBuilder.enable = lib.mkDefault (!config.boot.loader.systemd-boot.enable);
+        loader = import ./rule-out-boot-loaders.nix {
+          inherit lib options;
+          override = lib.mkImageMediaOverride;
+        };
       };
 
       # Those of a machine are not those of its image.

@@ -14,13 +14,9 @@ let
   ++ lib.optional (cfg.xbootldrMountPoint != null) cfg.xbootldrMountPoint;
 
   # Other modules that install a boot loader.
-  others = lib.filter (name: config.boot.loader.${name}.enable or false) [
-    "generic-extlinux-compatible"
-    "grub"
-    "limine"
-    "refind"
-    "systemd-boot"
-  ];
+  others = lib.filter (name: config.boot.loader.${name}.enable or false) (
+    import ./other-boot-loaders.nix
+  );
 
   # Which boot loaders know an option, where it is set.
   owners = [

@@ -149,7 +149,14 @@ in
         ];
 
         # qemu-vm.nix knows of no boot loader here, and rules them out.
-        boot.loader.supportsInitrdSecrets = lib.mkOverride 9 config.boot.loader.espBuilder.enable;
+        boot.loader =
+          import ./rule-out-boot-loaders.nix {
+            inherit lib options;
+            override = lib.mkVMOverride;
+          }
+          // {
+            supportsInitrdSecrets = lib.mkOverride 9 config.boot.loader.espBuilder.enable;
+          };
         boot.kernelParams = map (console: "console=${console}") config.virtualisation.qemu.consoles;
 
         image.compose.esp.enable = true;

@@ -42,6 +42,23 @@ let
     }
   ];
 
+  # A machine that has another boot loader, and an image variant all the same.
+  stock = system [
+    modules.default
+    ownBootLoader
+    {
+      boot.loader.systemd-boot.enable = true;
+      fileSystems."/" = {
+        device = "/dev/sda2";
+        fsType = "xfs";
+      };
+      virtualisation.vmVariant = {
+        imports = [ modules.qemu-vm ];
+        virtualisation.composeImage.enable = true;
+      };
+    }
+  ];
+
   newer = installer.extendModules {
     modules = [ { system.nixos.label = "newer"; } ];
   };
@@ -203,7 +220,8 @@ pkgs.linkFarm "systems" {
 
   inherit (image.config.system.build) image;
   again = image.config.system.build.image.overrideAttrs { again = true; };
-  variant = installer.config.system.build.images.compose;
+  variant = stock.config.system.build.images.compose;
+  machine = stock.config.system.build.vm;
   older = (appliance "1").config.system.build.image;
   newer = (appliance "2").config.system.build.image;
   transfers = (appliance "1").config.system.build.sysupdateTransfers;
