@@ -23,7 +23,7 @@
           "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
           "${nodes.machine.virtualisation.qemu.package}",
       )
-      machine.succeed("veritysetup status usr | grep verified")
+      machine.succeed("dmsetup status usr | grep 'verity V'")
       assert "usrhash=" in machine.succeed("cat /proc/cmdline")
       machine.fail("test -e /nix/var/nix/db")
     '';

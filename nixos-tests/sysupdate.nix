@@ -44,7 +44,7 @@ in
 
       def version() -> str:
           """The version that runs, from a store that was checked."""
-          machine.succeed("veritysetup status usr | grep verified")
+          machine.succeed("dmsetup status usr | grep 'verity V'")
           return machine.succeed("sed -n 's/^IMAGE_VERSION=//p' /etc/os-release").strip('"\n')
 
 
