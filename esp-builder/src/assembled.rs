@@ -8,6 +8,7 @@ use extents::{Content, ExtentMap, SourceId};
 use secure_boot::Amendment;
 use tree_manifest as manifest;
 
+use crate::content;
 use crate::error::Error;
 use crate::live::changes::Place;
 
@@ -66,7 +67,7 @@ impl Assembled {
         Some(match &file.source {
             manifest::Source::Beside(path) => Self::of_file(&path.on(directory), file.size),
             manifest::Source::Absolute(path) => Self::of_file(Path::new(path), file.size),
-            manifest::Source::Pieces(pieces) => Self::of_manifest(pieces),
+            manifest::Source::Pieces(pieces) => return Self::of_manifest(pieces),
             manifest::Source::Text(_) | manifest::Source::Nowhere => return None,
         })
     }
@@ -96,12 +97,23 @@ impl Assembled {
         }
     }
 
-    /// What a manifest says of it: the pieces, one after the other. `None` when one of
-    /// them is a secret, which is written down nowhere.
+    /// What a manifest says of it, from which it can be put together again: the pieces, one
+    /// after the other. `None` when one of them is a secret.
+    ///
+    /// # Errors
+    /// As [`Assembled::pieces`].
+    pub fn written_down(&self) -> Result<Option<Vec<manifest::Piece>>, Error> {
+        let pieces = self.pieces()?;
+        let is_hidden = |piece: &manifest::Piece| matches!(piece, manifest::Piece::Hidden(_));
+        Ok((!pieces.iter().any(is_hidden)).then_some(pieces))
+    }
+
+    /// The pieces, one after the other, as a manifest has them. Of secrets it says how long
+    /// they are, and no more.
     ///
     /// # Errors
     /// When a file has a path that no JSON can hold, or none that is absolute.
-    pub fn written_down(&self) -> Result<Option<Vec<manifest::Piece>>, Error> {
+    pub fn pieces(&self) -> Result<Vec<manifest::Piece>, Error> {
         let mut pieces = Vec::new();
         let mut end = 0;
         for extent in self.map.extents() {
@@ -110,7 +122,7 @@ impl Assembled {
             pieces.push(match &extent.content {
                 Content::Bytes(bytes) => manifest::Piece::Bytes(bytes.clone()),
                 Content::Slice { source, offset } => match self.sources.get(*source) {
-                    Piece::Secret(_) => return Ok(None),
+                    Piece::Secret(_) => manifest::Piece::Hidden(extent.length),
                     Piece::File { path, .. } => manifest::Piece::Slice {
                         path: absolute(path)?,
                         offset: *offset,
@@ -120,26 +132,35 @@ impl Assembled {
             });
         }
         push_zeros(&mut pieces, self.map.length() - end);
-        Ok(Some(pieces))
+        Ok(pieces)
     }
 
     /// Whether one of the pieces is a secret.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        self.map
-            .extents()
-            .iter()
-            .any(|extent| match extent.content {
-                Content::Slice { source, .. } => {
-                    matches!(self.sources.get(source), Piece::Secret(_))
-                }
-                Content::Bytes(_) => false,
-            })
+        self.secrets().next().is_some()
     }
 
-    /// The file that a manifest wrote down.
+    /// The secrets in it, each with its place.
+    pub fn secrets(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let extents = self.map.extents().iter();
+        extents.filter_map(|extent| {
+            let Content::Slice { source, offset } = extent.content else {
+                return None;
+            };
+            match self.sources.get(source) {
+                Piece::Secret(secret) => {
+                    let bytes = content::slice(secret, offset, extent.length);
+                    Some((extent.start, bytes))
+                }
+                Piece::File { .. } => None,
+            }
+        })
+    }
+
+    /// The file that a manifest wrote down; `None` when it has secrets.
     #[must_use]
-    pub fn of_manifest(pieces: &[manifest::Piece]) -> Self {
+    pub fn of_manifest(pieces: &[manifest::Piece]) -> Option<Self> {
         let mut map = ExtentMap::hole(pieces.iter().map(manifest::Piece::length).sum());
         let mut sources = Pieces::default();
         let mut at = 0;
@@ -147,6 +168,7 @@ impl Assembled {
             match piece {
                 manifest::Piece::Bytes(bytes) => map.push_bytes(at, bytes.clone()),
                 manifest::Piece::Zeros(_) => {}
+                manifest::Piece::Hidden(_) => return None,
                 manifest::Piece::Slice {
                     path,
                     offset,
@@ -159,16 +181,16 @@ impl Assembled {
             }
             at += piece.length();
         }
-        Self { map, sources }
+        Some(Self { map, sources })
     }
 
-    /// Whether all that it is made of never changes: it has no secrets, and all of its
-    /// files are in the store.
+    /// Whether all that it is made of never changes, but for its secrets: all of its files
+    /// are in the store.
     #[must_use]
-    pub fn is_immutable(&self, store_dir: &Path) -> bool {
+    pub fn has_immutable_files(&self, store_dir: &Path) -> bool {
         self.sources.iter().all(|piece| match piece {
             Piece::File { path, .. } => path.starts_with(store_dir),
-            Piece::Secret(_) => false,
+            Piece::Secret(_) => true,
         })
     }
 }
@@ -283,12 +305,18 @@ mod tests {
         map.push_slice(4196, 4, file, 0);
         let mut image = Assembled { map, sources };
         let written = image.written_down().unwrap().unwrap();
-        assert_eq!(Assembled::of_manifest(&written), image);
-        assert!(image.is_immutable(Path::new("/store")));
-        assert!(!image.is_immutable(Path::new("/sto")));
+        assert_eq!(Assembled::of_manifest(&written).as_ref(), Some(&image));
+        assert!(image.has_immutable_files(Path::new("/store")));
+        assert!(!image.has_immutable_files(Path::new("/sto")));
+        assert!(!image.has_secrets());
         let secret = image.sources.add(Piece::Secret(b"key".to_vec().into()));
         image.map.push_slice(8000, 3, secret, 0);
         assert_eq!(image.written_down().unwrap(), None);
-        assert!(!image.is_immutable(Path::new("/store")));
+        let pieces = image.pieces().unwrap();
+        assert!(pieces.contains(&manifest::Piece::Hidden(3)), "{pieces:?}");
+        assert_eq!(Assembled::of_manifest(&pieces), None);
+        assert!(image.has_secrets() && image.has_immutable_files(Path::new("/store")));
+        let secrets: Vec<_> = image.secrets().collect();
+        assert_eq!(secrets, [(8000, &b"key"[..])]);
     }
 }

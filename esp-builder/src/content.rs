@@ -180,6 +180,30 @@ pub(crate) fn read(assembled: &Assembled, each: &mut dyn FnMut(&[u8])) -> Result
     sources.iter().try_for_each(Source::check_untouched)
 }
 
+/// Whether a file, which is long enough, has the secrets of another at their places. No
+/// more of it is read.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn holds_secrets(path: &Path, assembled: &Assembled) -> Result<bool, Error> {
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if !assembled.has_secrets() {
+        return Ok(true);
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    for (place, secret) in assembled.secrets() {
+        let mut found = vec![0; secret.len()];
+        file.read_exact_at(&mut found, place).map_err(unreadable)?;
+        if found != secret {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What pieces of an assembled file are taken from.
 enum Source<'a> {
     File(Opened<'a>),
@@ -204,7 +228,7 @@ impl<'a> Source<'a> {
 }
 
 /// A slice of a secret. Whoever laid the file out took it from its length.
-fn slice(secret: &Secret, offset: u64, length: u64) -> &[u8] {
+pub(crate) fn slice(secret: &Secret, offset: u64, length: u64) -> &[u8] {
     let index = |number| usize::try_from(number).unwrap_or(usize::MAX);
     &secret.bytes()[index(offset)..index(offset + length)]
 }

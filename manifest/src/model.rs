@@ -169,6 +169,9 @@ pub enum Piece {
     Bytes(Arc<[u8]>),
     /// So many zeros.
     Zeros(u64),
+    /// So many bytes that are in the tree itself and nowhere else, as with
+    /// [`Source::Nowhere`].
+    Hidden(u64),
     /// A slice of a file.
     Slice {
         /// The file, anywhere on the host, by absolute path.
@@ -186,7 +189,7 @@ impl Piece {
     pub fn length(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Zeros(length) | Self::Slice { length, .. } => *length,
+            Self::Zeros(length) | Self::Hidden(length) | Self::Slice { length, .. } => *length,
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::model::Piece;
 /// The longest file of any file system of Linux, in bytes.
 const LONGEST: u64 = i64::MAX.unsigned_abs();
 
-/// A piece of a file that is put together; exactly one of `text`, `hex`, `zeros` and
-/// `path`.
+/// A piece of a file that is put together; exactly one of `text`, `hex`, `zeros`, `hidden`
+/// and `path`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
 #[schemars(rename = "Piece")]
@@ -30,6 +30,12 @@ pub(crate) enum PieceJson {
         /// How many.
         #[schemars(range(min = 1))]
         zeros: u64,
+    },
+    /// Bytes that are nowhere but in the tree itself: secrets of a partition in use.
+    Hidden {
+        /// How many.
+        #[schemars(range(min = 1))]
+        hidden: u64,
     },
     /// A slice of a file.
     Slice {
@@ -78,6 +84,7 @@ fn read_piece(piece: PieceJson) -> Result<Piece, String> {
             Piece::Bytes(bytes.into())
         }
         PieceJson::Zeros { zeros } => Piece::Zeros(zeros),
+        PieceJson::Hidden { hidden } => Piece::Hidden(hidden),
         PieceJson::Slice {
             path,
             offset,
@@ -108,6 +115,7 @@ pub(crate) fn write(piece: &Piece) -> PieceJson {
             _ => PieceJson::Hex { hex: hex_of(bytes) },
         },
         Piece::Zeros(zeros) => PieceJson::Zeros { zeros: *zeros },
+        Piece::Hidden(hidden) => PieceJson::Hidden { hidden: *hidden },
         Piece::Slice {
             path,
             offset,

@@ -31,6 +31,7 @@ impl Scan<'_> {
             match piece {
                 Piece::Bytes(bytes) => map.push_bytes(at, Arc::clone(bytes)),
                 Piece::Zeros(_) => {}
+                Piece::Hidden(_) => return Err(Error::NoSource(place.clone())),
                 Piece::Slice {
                     path,
                     offset,

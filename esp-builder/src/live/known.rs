@@ -16,7 +16,7 @@ use super::execute::Mounts;
 use super::inventory::{Found, Inventory, is_below};
 use super::steps::State;
 use crate::assembled::Assembled;
-use crate::content;
+use crate::content::{self, holds_secrets};
 use crate::error::Error;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 
@@ -82,15 +82,18 @@ pub fn compare(
                 continue;
             };
             let place = (role.clone(), path.clone());
+            let there = found.path.on(mount);
             let vouched = match recorded(&known.state, &place) {
-                Some(old) if old.size == found.size => vouched(&file.recipe, old, store_dir)?,
+                Some(old) if old.size == found.size => {
+                    vouched(&file.recipe, old, &there, store_dir)?
+                }
                 _ => None,
             };
             let same = if vouched.is_some() {
                 vouched
             } else {
                 let digest = known.sources.of(&file.recipe)?;
-                let there = digest_of(&found.path.on(mount))?;
+                let there = digest_of(&there)?;
                 digest.filter(|digest| *digest == there)
             };
             if let Some(digest) = same {
@@ -102,18 +105,22 @@ pub fn compare(
 }
 
 /// What the state says of a file of the same content for ever: of the same sources, all
-/// of them in the store.
+/// of them in the store. Secrets are compared with those that are there.
 fn vouched(
     recipe: &Recipe,
     old: &tree_manifest::File,
+    there: &Path,
     store_dir: &Path,
 ) -> Result<Option<Sha256>, Error> {
-    let is_immutable = match recipe {
-        Recipe::Copy { from, .. } => from.starts_with(store_dir),
-        Recipe::Assembled(assembled) => assembled.is_immutable(store_dir),
+    let is_same = match recipe {
+        Recipe::Copy { from, .. } => from.starts_with(store_dir) && is_source(recipe, &old.source)?,
+        Recipe::Assembled(assembled) => {
+            assembled.has_immutable_files(store_dir)
+                && is_source(recipe, &old.source)?
+                && holds_secrets(there, assembled)?
+        }
         Recipe::Text(_) | Recipe::Secret(_) => false,
     };
-    let is_same = is_immutable && is_source(recipe, &old.source)?;
     Ok(old.sha256.filter(|_| is_same))
 }
 
@@ -123,10 +130,7 @@ fn is_source(recipe: &Recipe, source: &Source) -> Result<bool, Error> {
         // The digest of a text is checked when it is read.
         (Recipe::Text(text), Source::Text(old)) => text == old,
         (Recipe::Copy { from, .. }, Source::Absolute(path)) => from.as_os_str() == path.as_str(),
-        (Recipe::Assembled(assembled), Source::Pieces(old)) => {
-            assembled.written_down()?.is_some_and(|new| new == *old)
-        }
-        (Recipe::Assembled(assembled), Source::Nowhere) => assembled.written_down()?.is_none(),
+        (Recipe::Assembled(assembled), Source::Pieces(old)) => assembled.pieces()? == *old,
         (Recipe::Secret(_), Source::Nowhere) => true,
         _ => false,
     })
@@ -360,9 +364,7 @@ impl Noted<'_> {
                 let path = from.to_str().ok_or_else(|| Error::NotUtf8(from.clone()))?;
                 Source::Absolute(path.to_owned())
             }
-            Recipe::Assembled(assembled) => assembled
-                .written_down()?
-                .map_or(Source::Nowhere, Source::Pieces),
+            Recipe::Assembled(assembled) => Source::Pieces(assembled.pieces()?),
             Recipe::Secret(_) => Source::Nowhere,
         };
         Ok(tree_manifest::File {

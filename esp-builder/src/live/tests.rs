@@ -963,7 +963,7 @@ fn what_is_put_together_is_vouched_for_and_repaired() {
 }
 
 #[test]
-fn what_is_put_together_with_secrets_is_written_down_nowhere() {
+fn what_is_put_together_with_secrets_is_written_down_without_them() {
     let (kit, root) = (kit(), memory());
     let mounts = mounts(root.path());
     let image = put_together(&kit, b"secret");
@@ -974,9 +974,22 @@ fn what_is_put_together_with_secrets_is_written_down_nowhere() {
     let (state, _) = load_state(&mounts).unwrap();
     let place = (Role::esp(), path);
     let recorded = super::changes::recorded(&state, &place).unwrap();
-    assert_eq!(recorded.source, Source::Nowhere);
+    assert_eq!(recorded.source, Source::Pieces(image.pieces().unwrap()));
+    assert_eq!(as_plan(&state).1, std::slice::from_ref(&place));
+    // What never changes is not read again: that this did, nobody sees.
+    let kernel = kit.root().join("nix/store/k1-linux/bzImage");
+    let unchanged = fs::read(&kernel).unwrap();
+    fs::write(&kernel, vec![0; unchanged.len()]).unwrap();
     let again = install(&plan, root.path(), &policy(&kit, &[]));
     assert_eq!(again.steps, []);
+    fs::write(&kernel, unchanged).unwrap();
+    // Secrets are, on both sides.
+    let on_disk = place.1.on(root.path());
+    let mut damaged = content_of(&image);
+    damaged[8005] ^= 1;
+    fs::write(&on_disk, damaged).unwrap();
+    install(&plan, root.path(), &policy(&kit, &[]));
+    assert!(fs::read(&on_disk).unwrap() == content_of(&image));
     let (plan, path) = plan_with(&kit, put_together(&kit, b"Secret"));
     install(&plan, root.path(), &policy(&kit, &[]));
     assert_eq!(

@@ -83,16 +83,17 @@ pub fn as_plan(state: &Manifest) -> (TreePlan, Vec<Place>) {
                 continue;
             };
             let recipe = match source {
-                Source::Text(text) => Recipe::Text(text.clone()),
-                Source::Absolute(from) => Recipe::Copy {
+                Source::Text(text) => Some(Recipe::Text(text.clone())),
+                Source::Absolute(from) => Some(Recipe::Copy {
                     from: from.into(),
                     size: *size,
-                },
-                Source::Pieces(pieces) => Recipe::Assembled(Assembled::of_manifest(pieces)),
-                Source::Beside(_) | Source::Nowhere => {
-                    without_source.push((role.clone(), path.clone()));
-                    continue;
-                }
+                }),
+                Source::Pieces(pieces) => Assembled::of_manifest(pieces).map(Recipe::Assembled),
+                Source::Beside(_) | Source::Nowhere => None,
+            };
+            let Some(recipe) = recipe else {
+                without_source.push((role.clone(), path.clone()));
+                continue;
             };
             let file = PlannedFile {
                 recipe,

@@ -71,7 +71,7 @@ impl<'a> Earlier<'a> {
         name: &Path,
         signer: &Signer,
     ) -> Result<Option<Assembled>, Error> {
-        let is_immutable = |store_dir| image.is_immutable(store_dir);
+        let is_immutable = |store_dir| image.has_immutable_files(store_dir);
         if self.known.is_empty() || !self.store_dir.is_some_and(is_immutable) {
             return Ok(None);
         }
@@ -84,7 +84,8 @@ impl<'a> Earlier<'a> {
         let fields = changed_fields(image, name)?;
         for candidate in candidates {
             let old = Assembled::of_manifest(candidate);
-            let Some(amendment) = amendment(&old, image.map.length(), fields) else {
+            let amendment = old.and_then(|old| amendment(&old, image.map.length(), fields));
+            let Some(amendment) = amendment else {
                 continue;
             };
             let amended = image.amended(&amendment);
@@ -148,7 +149,7 @@ pub fn is_signed(place: &Place, mounts: &Mounts, state: &Manifest, signer: &Sign
 fn files(pieces: &[Piece]) -> BTreeSet<&str> {
     let files = pieces.iter().filter_map(|piece| match piece {
         Piece::Slice { path, .. } => Some(path.as_str()),
-        Piece::Bytes(_) | Piece::Zeros(_) => None,
+        Piece::Bytes(_) | Piece::Zeros(_) | Piece::Hidden(_) => None,
     });
     files.collect()
 }

@@ -64,7 +64,8 @@ fn image_of(kernel: &File) -> File {
         source: Source::Pieces(vec![
             Piece::Bytes([b'M', b'Z', 0, 255].into()),
             Piece::Bytes((*b"quiet\n").into()),
-            Piece::Zeros(82),
+            Piece::Zeros(80),
+            Piece::Hidden(2),
             Piece::Slice {
                 path: "/nix/store/abc-linux/bzImage".to_owned(),
                 offset: 8,
