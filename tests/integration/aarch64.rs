@@ -1,6 +1,6 @@
 use std::fs;
 
-use integration_tests::{BootOptions, GuestReport, Peer, boot, lab};
+use integration_tests::{BootOptions, Firmware, GuestReport, Peer, boot, lab};
 use serde_json::{Value, json};
 
 use crate::kit::{Kit, esp};
@@ -20,24 +20,26 @@ const U_BOOT: [&str; 2] = ["-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"];
 const TAKE_TREES: &str = "setenv fdt_addr_r 0x4f000000\nsetenv fdtfile vendor/board.dtb";
 
 /// A kit with the device tree of another machine, an initrd and `boot.json`.
-fn kit(firmware: [&str; 2]) -> Kit {
+fn kit(firmware: [&str; 2], machine: &str) -> Kit {
     let kit = Kit::empty();
     lab::foreign_guest_initrd("arm64", &kit.path("initrd"));
     let dumped = kit.path("machine.dtb");
-    // Without firmware the machine has other devices.
+    // Without firmware the machine has other devices, and so it has without ACPI.
     Peer::host("qemu-system-aarch64")
         .args(["-cpu", "cortex-a57", "-m", "512", "-nodefaults"])
         .args(firmware)
         .arg("-machine")
-        .arg(format!("virt,dumpdtb={}", dumped.display()))
+        .arg(format!("{machine},dumpdtb={}", dumped.display()))
         .ok();
-    let mut tree = fs::read(dumped).unwrap();
-    for at in 0..=tree.len() - MODEL.len() {
-        if tree[at..].starts_with(MODEL) {
-            tree[at..at + MODEL.len()].copy_from_slice(OTHER_MODEL.as_bytes());
-        }
+    let tree = fs::read(dumped).unwrap();
+    // QEMU calls both so; the model comes first.
+    let mut names = (0..=tree.len() - MODEL.len()).filter(|at| tree[*at..].starts_with(MODEL));
+    for name in ["board.dtb", "incompatible.dtb"] {
+        let at = names.next().unwrap();
+        let mut tree = tree.clone();
+        tree[at..at + MODEL.len()].copy_from_slice(OTHER_MODEL.as_bytes());
+        kit.write(name, tree);
     }
-    kit.write("board.dtb", tree);
     kit.write("boot.json", document(&kit, true).to_string());
     kit
 }
@@ -90,7 +92,7 @@ fn boot_system(kit: &Kit, arguments: &[&str]) -> GuestReport {
 
 #[test]
 fn entries_and_images_boot_with_the_device_tree_of_their_system() {
-    let kit = kit(UEFI);
+    let kit = kit(UEFI, "virt");
     let stub = lab::foreign_systemd("arm64", "linuxaa64.efi.stub");
     let stub = format!("--stub={}", stub.display());
     for (arguments, selected) in [
@@ -107,8 +109,39 @@ fn entries_and_images_boot_with_the_device_tree_of_their_system() {
 }
 
 #[test]
+fn an_image_takes_the_device_tree_of_its_machine() {
+    // An image chooses by the tree that firmware has.
+    let kit = kit(UEFI, "virt,acpi=off");
+    kit.write("os-release", "ID=nixos\n");
+    kit.write("tree/EFI/BOOT/BOOTAA64.EFI", "");
+    kit.esp_builder()
+        .args([
+            "uki",
+            "--quiet",
+            "--initrd=initrd",
+            "--os-release=os-release",
+        ])
+        .args(["--cmdline=console=ttyAMA0 quiet", "--stub"])
+        .arg(lab::foreign_systemd("arm64", "linuxaa64.efi.stub"))
+        .arg("--kernel")
+        .arg(lab::foreign("arm64").join("vmlinuz"))
+        .args(["--dtbauto=incompatible.dtb", "--dtbauto=board.dtb"])
+        .args(["--output", "tree/EFI/BOOT/BOOTAA64.EFI"])
+        .ok();
+    kit.describe("", &esp(""));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let options = BootOptions {
+        arch: Some("aa64"),
+        firmware: Firmware::WithoutAcpi,
+        ..BootOptions::default()
+    };
+    let report = boot(&kit.image(), &options);
+    assert_eq!(report.get("model"), Some(OTHER_MODEL), "{report:?}");
+}
+
+#[test]
 fn u_boot_starts_the_default_line_with_the_device_tree_of_its_board() {
-    let kit = kit(U_BOOT);
+    let kit = kit(U_BOOT, "virt");
     let mut plain = document(&kit, false);
     plain["org.nixos.bootspec.v1"]["kernelParams"] =
         json!(["console=ttyAMA0", "plain=yes", "quiet"]);
@@ -141,7 +174,7 @@ fn u_boot_starts_the_default_line_with_the_device_tree_of_its_board() {
         kit.compose().args(["-q", "image.toml"]).ok();
         let options = BootOptions {
             arch: Some("aa64"),
-            u_boot: Some(TAKE_TREES),
+            firmware: Firmware::UBoot(TAKE_TREES),
             ..BootOptions::default()
         };
         let report = boot(&kit.image(), &options);

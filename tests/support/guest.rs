@@ -34,9 +34,20 @@ pub struct BootOptions {
     pub timeout: Option<u32>,
     /// Another processor than x64, by its suffix in EFI file names.
     pub arch: Option<&'static str>,
-    /// U-Boot in place of UEFI, for `aa64`, with the commands that it is given before it
-    /// boots.
-    pub u_boot: Option<&'static str>,
+    /// What starts the image.
+    pub firmware: Firmware,
+}
+
+/// What starts an image.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Firmware {
+    /// UEFI.
+    #[default]
+    Uefi,
+    /// UEFI that describes the machine by a device tree, for `aa64`.
+    WithoutAcpi,
+    /// U-Boot, for `aa64`, with the commands that it is given before it boots.
+    UBoot(&'static str),
 }
 
 /// What a guest said of its boot, line by line `key=value`.
@@ -186,12 +197,16 @@ fn arguments(options: &BootOptions) -> Vec<String> {
         ("--sector-size", options.sector_size.map(|n| n.to_string())),
         ("--timeout", options.timeout.map(|n| n.to_string())),
         ("--arch", options.arch.map(str::to_owned)),
-        ("--u-boot", options.u_boot.map(str::to_owned)),
         (
             "--vars",
             options.vars.as_ref().map(|p| p.display().to_string()),
         ),
     ];
+    match options.firmware {
+        Firmware::Uefi => {}
+        Firmware::WithoutAcpi => arguments.push("--no-acpi".to_owned()),
+        Firmware::UBoot(typed) => arguments.extend(["--u-boot", typed].map(str::to_owned)),
+    }
     for (flag, value) in values {
         if let Some(value) = value {
             arguments.extend([flag.to_owned(), value]);

@@ -29,7 +29,7 @@ pub mod mount;
 pub mod pe;
 pub mod peer;
 
-pub use guest::{BootOptions, GuestReport, boot, boot_until, run_inside};
+pub use guest::{BootOptions, Firmware, GuestReport, boot, boot_until, run_inside};
 pub use mount::Mounted;
 pub use pe::{Machine, TinyPe};
 pub use peer::Peer;
