@@ -41,8 +41,12 @@ for ((n = 1; n <= {GENERATIONS}; n++)); do
     --kernel kernel-$n --initrd initrd-$n -o out/esp/EFI/Linux/$n.efi
 done
 compose directory.toml"""
-TREE = """esp-builder --quiet --generations list.json --layout uki --stub stub \\
-  --systemd-boot loader --by-reference out/tree
+PLANNED = """esp-builder --quiet --generations list.json --layout uki --stub stub \\
+  --systemd-boot loader --by-reference"""
+TREE = f"""{PLANNED} out/tree
+compose manifest.toml"""
+# As on NixOS, where files have the names of the store and not of their content.
+UNREAD = f"""{PLANNED} --store-dir "$(pwd -P)" --digests never out/tree
 compose manifest.toml"""
 PEERS = f"""{FOLDER}
 for ((n = 1; n <= {GENERATIONS}; n++)); do
@@ -60,6 +64,7 @@ ONE = (
 MENU = (
     Case("esp-builder uki, compose", MANY),
     Case("esp-builder --layout uki, compose", TREE),
+    Case("the same, --digests never", UNREAD),
     Case("ukify, systemd-repart", PEERS, in_sid=True),
 )
 
@@ -167,17 +172,18 @@ def main():
     menu, menu_memory = measure("xfs", GENERATIONS, MENU)
     report(f"{GENERATIONS} images as a disk image, on xfs", MENU, menu, menu_memory)
     print("\nTargets\n")
-    ours, cat, ukify = (case.name for case in ONE)
-    ratio = 1 / faster(one, cat, ours)
+    own, cat, ukify = (case.name for case in ONE)
+    ratio = 1 / faster(one, cat, own)
     verdict("an image: at most 1.1x of cat", factor(ratio), ratio <= 1.1)
-    ratio = faster(one, ukify, ours)
+    ratio = faster(one, ukify, own)
     verdict("an image: at least 10x faster than ukify", factor(ratio), ratio >= 10)
-    many, tree, peers = (case.name for case in MENU)
-    for name in (many, tree):
+    *ours, peers = (case.name for case in MENU)
+    for name in ours:
         ratio = faster(menu, peers, name)
         wanted = f"{name}: at least 200x faster"
         verdict(wanted, factor(ratio), ratio >= 200)
-    used = max(one_memory[ours], menu_memory[many], menu_memory[tree])
+    used = max(memory for name, memory in menu_memory.items() if name != peers)
+    used = max(used, one_memory[own])
     verdict(f"at most {mib(MEMORY)} of memory", mib(used), used <= MEMORY)
 
 
