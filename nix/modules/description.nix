@@ -307,6 +307,15 @@ in
         description = "Which of {option}`image.compose.partitions` it is.";
       };
 
+      measure = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether {file}`measurements.json` beside the image predicts what a TPM holds when
+          each of its kernels was started. Signing the ESP changes it.
+        '';
+      };
+
       settings = mkOption {
         inherit (toml) type;
         description = ''
@@ -408,7 +417,8 @@ in
           }
           ''
             esp-builder --settings "$settings" --bootspec 1=${toplevel}/boot.json \
-              --by-reference ${lib.optionalString hasXbootldr "--xbootldr"} "$out"
+              --by-reference ${lib.optionalString hasXbootldr "--xbootldr"} \
+              ${lib.optionalString cfg.esp.measure "--measure"} "$out"
           '';
 
       imageSpec = cfg.description;

@@ -17,6 +17,10 @@ let
   };
   suffix = lib.optionalString cfg.compression.enable suffixes.${cfg.compression.algorithm};
 
+  measurements = lib.optionalString (cfg.esp.enable && cfg.esp.measure) ''
+    cp ${config.system.build.espTree}/measurements.json "$out"
+  '';
+
   arguments =
     lib.optional cfg.split "--split"
     ++ lib.optional cfg.sums "--sums"
@@ -35,7 +39,7 @@ in
     image.extension = cfg.format + suffix;
 
     system.build.image =
-      pkgs.runCommand config.image.baseName
+      pkgs.runCommand (lib.strings.sanitizeDerivationName config.image.baseName)
         {
           nativeBuildInputs = [
             cfg.package
@@ -60,6 +64,7 @@ in
           compose ${cfg.description} --progress never --json ${lib.escapeShellArgs arguments} \
             -o "$out"/${lib.escapeShellArg config.image.filePath} > "$out/layout.json"
           ${cfg.sysupdate.publish}
+          ${measurements}
         '';
   };
 }

@@ -67,6 +67,7 @@ let
     modules.image
     ../../examples/nixos/image.nix
     ownBootLoader
+    { image.compose.esp.measure = true; }
   ];
 
   # An appliance that can be updated, in two versions.
