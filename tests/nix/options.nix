@@ -83,6 +83,24 @@ let
     };
   };
 
+  # The flags of a command, which the program itself says it has.
+  flagsOf =
+    command: page:
+    lib.pipe (builtins.readFile page) [
+      (lib.splitString "## ${command}\n")
+      lib.last
+      (lib.splitString "\n## ")
+      lib.head
+      (lib.splitString "\n")
+      (lib.concatMap (
+        line:
+        let
+          flag = builtins.match "\\| `(-[a-zA-Z], )?--([a-z0-9-]+)[ `].*" line;
+        in
+        lib.optional (flag != null) (lib.last flag)
+      ))
+    ];
+
   ours = settings: { boot.loader.espBuilder = settings; };
 
   appliance = {
@@ -382,20 +400,6 @@ lib.runTests {
   testEveryFlagHasAnOption = {
     expr =
       let
-        install = lib.pipe (builtins.readFile ../../docs/reference/esp-builder.md) [
-          (lib.splitString "## esp-builder install\n")
-          lib.last
-          (lib.splitString "\n## ")
-          lib.head
-          (lib.splitString "\n")
-        ];
-        flags = lib.concatMap (
-          line:
-          let
-            flag = builtins.match "\\| `(-[a-zA-Z], )?--([a-z0-9-]+)[ `].*" line;
-          in
-          lib.optional (flag != null) (lib.last flag)
-        ) install;
         everything =
           bootloader:
           (installer {
@@ -448,7 +452,7 @@ lib.runTests {
               "limine"
             ];
       in
-      lib.subtractLists reached flags;
+      lib.subtractLists reached (flagsOf "esp-builder install" ../../docs/reference/esp-builder.md);
     expected = [
       # For those who call it.
       "no-mount-check"
@@ -676,6 +680,50 @@ lib.runTests {
         "-o \"$out\"/'the server.raw'"
       ];
     expected = [ ];
+  };
+
+  testEveryFlagOfComposeHasAnOption = {
+    expr =
+      let
+        config = image {
+          imports = [
+            ../../nix/modules/image.nix
+            appliance
+          ];
+          image.compose = {
+            compression.enable = true;
+            seed = "0867da16-f251-457d-a9e8-c31f9a3c220b";
+            veritySignatures.abcd = "/nix/store/0000-p7s";
+          };
+        };
+        words = lib.concatMap (lib.splitString "\n") (
+          lib.splitString " " (config.system.build.image.text + config.system.build.sysupdateTransfers.text)
+        );
+        reached =
+          lib.attrNames config.image.compose.content.image
+          ++ lib.concatMap (word: lib.toList (builtins.match "'?--([a-z-]+).*" word)) words;
+      in
+      lib.subtractLists reached (flagsOf "compose" ../../docs/reference/compose.md);
+    expected = [
+      # The description is all there is, and the output is new.
+      "definitions"
+      "empty"
+      "output"
+      # Programs come with the package.
+      "repart"
+      "tool"
+      "backing"
+      # A build sees no keys.
+      "private-key"
+      "certificate"
+      # For those who call it.
+      "dry-run"
+      "digests"
+      "sync"
+      "generate"
+      "manual"
+      "help"
+    ];
   };
 
   testTwoVersionsHaveRoom = {
