@@ -60,7 +60,7 @@ let
           ''
         else
           ''
-            find "$state" -maxdepth 1 -type f \( -name '*.raw' -o -name '*.qcow2' \) -delete
+            find "$state" -maxdepth 1 -type f \( -name '*.raw' -o -name '*.qcow2*' \) -delete
           ''
       }
       compose ${description} --quiet -o "$base"
@@ -78,8 +78,11 @@ let
         ''
     }
     if ! test -e "$overlay"; then
-      qemu-img create -q -f qcow2 -b "$base" -F raw "$overlay.new"
-      mv "$overlay.new" "$overlay"
+      # Of two machines that start at once, one has the disk; QEMU tells the other.
+      new=$(mktemp "$overlay.XXXXXX")
+      qemu-img create -q -f qcow2 -b "$base" -F raw "$new"
+      mv -n "$new" "$overlay" || true
+      rm -f "$new"
     fi
     exec ${vm}/bin/run-${name}-vm "$@"
   '';
