@@ -58,6 +58,8 @@ let
         (
           partition:
           lib.getAttrs (lib.filter (key: image.content.byName.${partition} ? ${key}) [
+            "flags"
+            "grow-file-system"
             "label"
             "no-auto"
             "read-only"
