@@ -87,9 +87,12 @@ fn push_entry(text: &mut String, depth: usize, item: &Item, digests: &Digests) {
     let mut line = |key: &str, value: &str| {
         let _ = writeln!(text, "    {key}: {value}");
     };
-    let file = |path: &TreePath| match digests.get(path) {
-        Some(digest) => format!("boot():/{path}#{digest}"),
-        None => format!("boot():/{path}"),
+    let file = |path: &TreePath| {
+        let place = literal(path.as_str());
+        match digests.get(path) {
+            Some(digest) => format!("boot():/{place}#{digest}"),
+            None => format!("boot():/{place}"),
+        }
     };
     match &item.starts {
         Starts::Linux {
@@ -136,5 +139,23 @@ mod tests {
         let kernel = TreePath::new("EFI/nixos/k-bzImage.efi").unwrap();
         let digests = Digests::from([(kernel, "ab".repeat(64))]);
         insta::assert_snapshot!(config(&hostile(), &digests));
+    }
+
+    #[test]
+    fn no_path_is_a_macro() {
+        let text = "title A\nlinux /k${x}.efi\ninitrd /$i${y}\n";
+        let item = Item::of_text("a", text).unwrap();
+        let mut menu = hostile();
+        menu.items = vec![item];
+        menu.default = crate::menu::Position {
+            item: 0,
+            child: None,
+        };
+        let text = config(&menu, &Digests::new());
+        assert!(
+            text.contains("kernel_path: boot():/k${D}{x}.efi\n"),
+            "{text}"
+        );
+        assert!(text.contains("module_path: boot():/$i${D}{y}\n"), "{text}");
     }
 }

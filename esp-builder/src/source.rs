@@ -346,9 +346,11 @@ fn content_name(host: &Path) -> io::Result<String> {
     Ok(name)
 }
 
-/// Writes what FAT cannot hold as `%xx`. A store path may hold `?`.
+/// Writes what FAT cannot hold as `%xx`: a store path may hold `?`. So are a blank, which
+/// ends a path in load options and in settings of Xen, and `#`, which Limine and U-Boot take
+/// for its end.
 fn encode(name: &str) -> String {
-    let reserved = |c: char| c.is_ascii_control() || "\"*:<>?\\|".contains(c);
+    let reserved = |c: char| c.is_ascii_control() || " #\"*:<>?\\|".contains(c);
     let mut encoded = String::with_capacity(name.len());
     for character in name.chars() {
         if reserved(character) {

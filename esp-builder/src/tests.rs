@@ -427,14 +427,20 @@ fn links_never_leave_the_root() {
 #[test]
 fn store_objects_that_are_files_keep_their_name() {
     let kit = Kit::new();
-    kit.write("gnu/store/abc-what?.img", "i");
-    let settings = Settings {
-        store_dir: "/gnu/store".into(),
-        ..kit.settings(&[with("initrd", json!("/gnu/store/abc-what?.img"))])
-    };
-    let planned = plan(&settings).unwrap();
-    let path = &planned.entries[0].initrds[0].path;
-    assert_eq!(path.as_str(), "EFI/nixos/abc-what%3f.img.efi");
+    // What no FAT can hold, and what ends a name in load options and in menus.
+    for (name, expected) in [
+        ("abc-what?.img", "abc-what%3f.img.efi"),
+        ("abc-a b#1.img", "abc-a%20b%231.img.efi"),
+    ] {
+        let file = format!("gnu/store/{name}");
+        kit.write(&file, "i");
+        let settings = Settings {
+            store_dir: "/gnu/store".into(),
+            ..kit.settings(&[with("initrd", json!(format!("/{file}")))])
+        };
+        let planned = plan(&settings).unwrap();
+        assert_eq!(planned.entries[0].initrds[0].path.name(), expected);
+    }
 }
 
 fn list(directory: &Path) -> Vec<String> {

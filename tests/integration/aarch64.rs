@@ -143,8 +143,10 @@ fn an_image_takes_the_device_tree_of_its_machine() {
 fn u_boot_starts_the_default_line_with_the_device_tree_of_its_board() {
     let kit = kit(U_BOOT, "virt");
     let mut plain = document(&kit, false);
-    plain["org.nixos.bootspec.v1"]["kernelParams"] =
-        json!(["console=ttyAMA0", "plain=yes", "quiet"]);
+    // None of it is a variable, a quote or an escape.
+    let hostile = r"x='$y ${loadaddr}' a=\x2db $(reboot)";
+    plain["org.nixos.bootspec.v1"]["kernelParams"] = json!(["console=ttyAMA0", hostile, "quiet"]);
+    plain["org.nixos.bootspec.v1"]["label"] = json!("}; reboot ${x} 'y' #");
     kit.write("plain.json", plain.to_string());
     kit.write(
         "trees/vendor/board.dtb",
@@ -155,19 +157,16 @@ fn u_boot_starts_the_default_line_with_the_device_tree_of_its_board() {
         &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
     );
     // The tree that a generation names, and that of the board among many.
+    let end = format!("init=/init console=ttyAMA0 {hostile} quiet");
     for (default, trees, end) in [
         ("1", None, "init=/init console=ttyAMA0 quiet"),
-        (
-            "2",
-            Some("trees"),
-            "init=/init console=ttyAMA0 plain=yes quiet",
-        ),
+        ("2", Some("trees"), end.as_str()),
     ] {
         let trees = trees.map(|directory| format!("--device-tree-dir={directory}"));
         kit.esp_builder()
             .args(["--bootspec", "1=boot.json", "--bootspec", "2=plain.json"])
             .args(["--bootloader", "extlinux", "--timeout", "0"])
-            .args(["--default", default])
+            .args(["--default", default, "--distro-name", "#1"])
             .args(trees)
             .arg("out")
             .ok();
