@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use bootloaders::boot_order::{Rank, VariableChange};
 use bootloaders::ownership;
-use esp_builder::live::changes::Action;
+use esp_builder::live::changes::is_another_loader;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::fit::{self, Target};
 use esp_builder::live::install::{Installation, Policy};
@@ -16,7 +16,7 @@ use esp_builder::live::{booted, diff, random_seed};
 use esp_builder::settings::{InitrdSecrets, Input};
 use esp_builder::source::Sources;
 use esp_builder::{Error, Planned, Settings, generation};
-use tree_manifest::{Kind, Role};
+use tree_manifest::Role;
 
 use super::loaders::{Settled, on, settled};
 use super::{DIFFERENT, firmware, locks, make, print, signing, targets};
@@ -103,10 +103,8 @@ pub(super) fn run(args: &InstallArgs, goal: Goal) -> Result<ExitCode, Failure> {
 
 /// Another boot loader than before would not be started by an option behind the old one's.
 fn rank(reinstall: bool, installations: &[Installation]) -> Rank {
-    let mut changes = installations.iter().flat_map(|one| &one.changes);
-    let is_another = changes
-        .any(|change| change.action == Action::RemoveLast && change.kind == Some(Kind::Loader));
-    if reinstall || is_another {
+    let mut each = installations.iter();
+    if reinstall || each.any(|one| is_another_loader(&one.changes)) {
         Rank::First
     } else {
         Rank::Any

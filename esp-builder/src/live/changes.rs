@@ -27,6 +27,8 @@ pub struct Change {
     pub size: u64,
     /// What it is to the boot, if that is known.
     pub kind: Option<Kind>,
+    /// What was written down of it before.
+    pub was: Option<Kind>,
 }
 
 /// What becomes of a file.
@@ -87,6 +89,7 @@ pub fn changes(
                 .and_then(|inventory| inventory.file(path));
             wanted.extend(found.map(|found| (role, &found.path)));
             let place = (role.clone(), path.clone());
+            let was = recorded(&known.state, &place).and_then(kind_of);
             let action = found.map_or(Action::Add, |found| action(&place, file, found, known));
             let size = match found {
                 // What stays need not be what was planned.
@@ -99,6 +102,7 @@ pub fn changes(
                 action,
                 size,
                 kind,
+                was,
             });
         }
     }
@@ -116,15 +120,14 @@ pub fn changes(
             if !is_candidate {
                 continue;
             }
-            let kind = recorded
-                .and_then(|file| file.provenance.as_ref())
-                .map(|why| why.kind);
-            let action = removal(&place, kind, known);
+            let was = recorded.and_then(kind_of);
+            let action = removal(&place, was, known);
             changes.push(Change {
                 place,
                 action,
                 size: found.size,
-                kind,
+                kind: was,
+                was,
             });
         }
     }
@@ -136,6 +139,23 @@ pub fn changes(
         }
     }
     changes
+}
+
+fn kind_of(file: &tree_manifest::File) -> Option<Kind> {
+    file.provenance.as_ref().map(|why| why.kind)
+}
+
+/// Whether another boot loader than before comes: one of the old one's binaries goes, or
+/// ours takes the place of what firmware started without one.
+#[must_use]
+pub fn is_another_loader(changes: &[Change]) -> bool {
+    changes.iter().any(|change| match change.action {
+        Action::RemoveLast => change.was == Some(Kind::Loader),
+        Action::Replace => {
+            change.kind == Some(Kind::Loader) && change.was.is_some_and(|was| was != Kind::Loader)
+        }
+        _ => false,
+    })
 }
 
 /// What becomes of a file of ours that is no longer wanted.

@@ -138,9 +138,9 @@ fn is_text(path: &TreePath, fold: &str) -> bool {
         || fold.starts_with("EFI/NIXOS/") && has_extension(path, "cfg")
 }
 
-/// Whether a path lies in a directory, named in upper case and with a `/`.
-pub(crate) fn is_below(path: &TreePath, directory: &str) -> bool {
-    fat::fold(path.as_str()).starts_with(directory)
+/// Whether a path begins as given, in upper case: lies in a directory, when that ends in `/`.
+pub(crate) fn is_below(path: &TreePath, start: &str) -> bool {
+    fat::fold(path.as_str()).starts_with(start)
 }
 
 /// Whether a file has an extension, as FAT compares names.

@@ -9,6 +9,8 @@
 //! - entries come after what they refer to, loader.conf after the entries, and a
 //!   boot loader before settings that only it knows; a Unified Kernel Image is an entry
 //!   that refers to what lies beside it;
+//! - what firmware starts by itself comes after the boot loader's other binaries: shim
+//!   needs the one that it starts;
 //! - another boot loader than before comes after all that it reads, and what the old one
 //!   reads goes after that;
 //! - what is removed is removed entry first, content last; where content goes before new
@@ -20,7 +22,7 @@ use bootloaders::bls::Outline;
 use bootloaders::systemd_boot::is_entry_path;
 use tree_manifest::{Kind, Role, TreePath, fat};
 
-use super::changes::{Action, Change, Place};
+use super::changes::{Action, Change, Place, is_another_loader};
 use super::inventory::{Inventory, is_below};
 use super::space::Order;
 use crate::plan::{Recipe, TreePlan};
@@ -84,6 +86,9 @@ pub fn is_temporary(path: &TreePath) -> bool {
     path.name().starts_with('.') && path.name().ends_with(TEMPORARY)
 }
 
+/// How the paths begin that firmware starts without a boot variable, as FAT compares names.
+const REMOVABLE: &str = "EFI/BOOT/BOOT";
+
 /// Where nixpkgs' installer marks extra files, as FAT compares names.
 const MARKERS: &str = "EFI/NIXOS/.EXTRA-FILES/";
 
@@ -134,6 +139,7 @@ enum Wave {
     Content,
     Menu,
     Loader,
+    First,
     Entries,
     Settings,
 }
@@ -141,6 +147,7 @@ enum Wave {
 impl Wave {
     fn of(kind: Kind, path: &TreePath) -> Self {
         match kind {
+            Kind::Loader if is_below(path, REMOVABLE) => Self::First,
             Kind::Loader => Self::Loader,
             Kind::Entry => Self::Entries,
             // Boot loaders list an image as soon as it is there, where they look for some.
@@ -161,16 +168,14 @@ struct Run<'a> {
 impl Run<'_> {
     /// In which order to write. A boot loader comes before settings that only it knows,
     /// but another one than before comes last: until then the old one has its menu.
-    fn waves(&self) -> [Wave; 5] {
-        let mut changes = self.changes.iter();
-        let is_another = changes
-            .any(|change| change.action == Action::RemoveLast && change.kind == Some(Kind::Loader));
+    fn waves(&self) -> [Wave; 6] {
         let [content, menu] = [Wave::Content, Wave::Menu];
-        let [loader, entries, settings] = [Wave::Loader, Wave::Entries, Wave::Settings];
-        if is_another {
-            [content, menu, entries, settings, loader]
+        let [loader, first] = [Wave::Loader, Wave::First];
+        let [entries, settings] = [Wave::Entries, Wave::Settings];
+        if is_another_loader(self.changes) {
+            [content, menu, entries, settings, loader, first]
         } else {
-            [content, menu, loader, entries, settings]
+            [content, menu, loader, first, entries, settings]
         }
     }
 

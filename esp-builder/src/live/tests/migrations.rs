@@ -3,11 +3,15 @@
 use bootloaders::BootLoader;
 
 use super::*;
-use crate::settings::LoaderInput;
+use crate::settings::{Layout, LoaderInput, ShimInput};
 use crate::testkit::{X64, pe};
 
 /// What starts first, in a tree of rEFInd.
 const REFIND: &str = "rEFInd";
+
+/// What starts first with shim, and what shim starts then.
+const SHIM: &str = "shim";
+const BEHIND_SHIM: &str = "EFI/BOOT/grubx64.efi";
 
 fn plan_for(kit: &Kit, name: BootLoader, numbers: &[u64]) -> TreePlan {
     let boot_loader = match name {
@@ -16,10 +20,32 @@ fn plan_for(kit: &Kit, name: BootLoader, numbers: &[u64]) -> TreePlan {
             binaries: vec![kit.write("refind_x64.efi", pe(X64, REFIND))],
             ..LoaderInput::default()
         },
-        _ => LoaderInput::default(),
+        _ => LoaderInput {
+            name,
+            ..LoaderInput::default()
+        },
     };
     let settings = Settings {
         boot_loader,
+        layout: match name {
+            BootLoader::Uki => Layout::Uki,
+            _ => Layout::Type1,
+        },
+        ..settings_of(kit, numbers)
+    };
+    plan(&settings).unwrap().plan
+}
+
+fn plan_with_shim(kit: &Kit, numbers: &[u64]) -> TreePlan {
+    let shim = ShimInput {
+        shim: kit.write("shimx64.efi", pe(X64, SHIM)),
+        mok_manager: None,
+    };
+    let settings = Settings {
+        boot_loader: LoaderInput {
+            shim: Some(shim),
+            ..LoaderInput::default()
+        },
         ..settings_of(kit, numbers)
     };
     plan(&settings).unwrap().plan
@@ -33,7 +59,17 @@ fn assert_starts(root: &Path, complete: &BTreeMap<String, BTreeSet<Sha256>>, whe
         complete["EFI/BOOT/BOOTX64.EFI"].contains(&Sha256::of(first)),
         "{when}: no boot loader"
     );
-    if !String::from_utf8_lossy(first).contains(REFIND) {
+    let says = |what: &[u8]| first.windows(what.len()).any(|bytes| bytes == what);
+    if says(b".linux") {
+        // An image needs nothing else.
+        return;
+    }
+    if says(SHIM.as_bytes()) {
+        let next = files.get(BEHIND_SHIM);
+        let next = next.unwrap_or_else(|| panic!("{when}: shim starts nothing"));
+        assert!(complete[BEHIND_SHIM].contains(&Sha256::of(next)), "{when}");
+    }
+    if !says(REFIND.as_bytes()) {
         return assert_entries(root, complete, when);
     }
     let menu = files.get("EFI/BOOT/refind.conf");
@@ -114,6 +150,30 @@ fn another_boot_loader_comes_last_and_the_old_one_goes_after_it() {
     for order in [Order::WriteFirst, Order::CollectFirst] {
         assert_migrates(&kit, &systemd_boot, &refind, order);
         assert_migrates(&kit, &refind, &systemd_boot, order);
+    }
+}
+
+#[test]
+fn what_firmware_starts_alone_gives_way_to_a_whole_menu() {
+    let kit = kit();
+    let image = plan_for(&kit, BootLoader::Uki, &[2]);
+    for other in [BootLoader::SystemdBoot, BootLoader::Refind] {
+        let menu = plan_for(&kit, other, &[2, 3]);
+        for order in [Order::WriteFirst, Order::CollectFirst] {
+            assert_migrates(&kit, &image, &menu, order);
+            assert_migrates(&kit, &menu, &image, order);
+        }
+    }
+}
+
+#[test]
+fn shim_comes_after_what_it_starts() {
+    let kit = kit();
+    let alone = plan_for(&kit, BootLoader::SystemdBoot, &[1, 2]);
+    let behind_shim = plan_with_shim(&kit, &[2, 3]);
+    for order in [Order::WriteFirst, Order::CollectFirst] {
+        assert_migrates(&kit, &alone, &behind_shim, order);
+        assert_migrates(&kit, &behind_shim, &alone, order);
     }
 }
 
