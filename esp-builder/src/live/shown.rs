@@ -88,7 +88,11 @@ fn line(number: usize, os_release: &str, marker: &str) -> Option<Shown> {
 /// The text of a section. Control characters would change what a terminal shows.
 fn text_of(file: &File, section: &pe::Section) -> io::Result<String> {
     let mut bytes = vec![0; section.size.min(LONGEST) as usize];
-    file.read_exact_at(&mut bytes, u64::from(section.offset))?;
+    match file.read_exact_at(&mut bytes, u64::from(section.offset)) {
+        // An image that is cut short says nothing, as one that is none.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => bytes.clear(),
+        read => read?,
+    }
     let text = String::from_utf8_lossy(&bytes);
     let is_shown = |c: &char| *c == '\n' || !c.is_control();
     Ok(text.chars().filter(is_shown).collect())

@@ -1,6 +1,7 @@
 //! What a machine can boot: the menu of its partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use bootloaders::bls::Outline;
 use bootloaders::boot_counting::{Counter, EntryFileName, State};
@@ -8,10 +9,12 @@ use bootloaders::loader_conf::LoaderConf;
 use bootloaders::systemd_boot::is_entry_path;
 use tree_manifest::{ByteSize, Entry, GenerationId, Kind, Manifest, Role, TreePath, fat};
 
+use super::changes::recorded;
 use super::execute::Mounts;
 use super::inventory::{Found, Inventory, Space};
 use super::known::load_state;
 use super::shown::{Shown, shown};
+use super::steps::is_removable;
 use super::verify::exclusive_bytes;
 use crate::error::Error;
 
@@ -73,28 +76,18 @@ pub fn status(mounts: &Mounts, booted: &BTreeSet<String>) -> Result<Status, Erro
         space.push((role.clone(), inventory.space));
         inventories.push((role, inventory));
     }
+    let (state, _) = load_state(mounts)?;
     for (role, inventory) in &inventories {
-        let files = inventory.files();
-        for found in files.filter(|found| is_entry_path(&found.path)) {
-            let Some(name) = EntryFileName::parse(found.path.name()) else {
-                continue;
-            };
-            let menu = Menu { role, name, found };
-            if menu.name.is_image() {
-                let lines = shown(&found.path.on(&mounts[*role]))?;
-                entries.extend(lines.into_iter().map(|line| menu.of_image(line)));
-            } else {
-                entries.push(menu.of_text(inventory));
-            }
+        for found in inventory.files() {
+            entries.extend(entries_of(role, found, inventory, &mounts[*role], &state)?);
         }
     }
-    let (state, _) = load_state(mounts)?;
     let exclusive = exclusive_bytes(&state);
     let generations = generations(&state);
     for entry in &mut entries {
         let called = called(entry);
         entry.is_booted = booted.contains(&called);
-        entry.is_default = defaults.contains(&called);
+        entry.is_default |= defaults.contains(&called);
         let id = EntryFileName::parse(&entry.name).map(|name| fat::fold(name.id().as_str()));
         let generation = id.and_then(|id| generations.get(&id));
         let bytes = generation.map(|id| exclusive.get(id).copied().unwrap_or_default());
@@ -103,6 +96,36 @@ pub fn status(mounts: &Mounts, booted: &BTreeSet<String>) -> Result<Status, Erro
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries.extend(menus::lines(&state, &exclusive, mounts, &inventories)?);
     Ok(Status { entries, space })
+}
+
+/// The entries of a file: none, if it is no part of the menu.
+fn entries_of(
+    role: &Role,
+    found: &Found,
+    inventory: &Inventory,
+    mount: &Path,
+    state: &Manifest,
+) -> Result<Vec<MenuEntry>, Error> {
+    let recorded = recorded(state, &(role.clone(), found.path.clone()));
+    let kind = recorded.and_then(|file| Some(file.provenance.as_ref()?.kind));
+    // Firmware starts it, whatever a loader.conf says.
+    let is_direct = is_removable(&found.path) && kind == Some(Kind::Uki);
+    let name = EntryFileName::parse(found.path.name());
+    let Some(name) = name.filter(|_| is_direct || is_entry_path(&found.path)) else {
+        return Ok(Vec::new());
+    };
+    let menu = Menu { role, name, found };
+    if !menu.name.is_image() {
+        return Ok(vec![menu.of_text(inventory)]);
+    }
+    let of_line = |line| MenuEntry {
+        is_default: is_direct,
+        ..menu.of_image(line)
+    };
+    Ok(shown(&found.path.on(mount))?
+        .into_iter()
+        .map(of_line)
+        .collect())
 }
 
 /// The generations of the entries that were written down, by their folded names without

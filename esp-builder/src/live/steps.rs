@@ -89,6 +89,11 @@ pub fn is_temporary(path: &TreePath) -> bool {
 /// How the paths begin that firmware starts without a boot variable, as FAT compares names.
 const REMOVABLE: &str = "EFI/BOOT/BOOT";
 
+/// Whether firmware starts a file without a boot variable.
+pub(crate) fn is_removable(path: &TreePath) -> bool {
+    is_below(path, REMOVABLE)
+}
+
 /// Where nixpkgs' installer marks extra files, as FAT compares names.
 const MARKERS: &str = "EFI/NIXOS/.EXTRA-FILES/";
 
@@ -147,7 +152,7 @@ enum Wave {
 impl Wave {
     fn of(kind: Kind, path: &TreePath) -> Self {
         match kind {
-            Kind::Loader if is_below(path, REMOVABLE) => Self::First,
+            Kind::Loader if is_removable(path) => Self::First,
             Kind::Loader => Self::Loader,
             Kind::Entry => Self::Entries,
             // Boot loaders list an image as soon as it is there, where they look for some.

@@ -227,6 +227,45 @@ fn the_lines_of_a_menu_in_one_file_are_shown() {
 }
 
 #[test]
+fn what_firmware_starts_alone_is_shown() {
+    let kit = kit();
+    let root = memory();
+    install(
+        &plan_for(&kit, BootLoader::Uki, &[2]),
+        root.path(),
+        &policy(&kit, &[]),
+    );
+    let status = super::super::status::status(&mounts(root.path()), &BTreeSet::new()).unwrap();
+    let lines = status.entries.iter().map(|entry| {
+        let (name, title, version) = (&entry.name, &entry.title, entry.version.as_deref());
+        let is_all = entry.exclusive == Some(entry.size);
+        format!("{name} {title} {version:?} {} {is_all}", entry.is_default)
+    });
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(
+        lines,
+        ["BOOTX64.EFI NixOS Some(\"Generation 2 26.05\") true true"]
+    );
+}
+
+#[test]
+fn an_image_of_somebody_else_that_is_cut_short_does_not_hide_the_others() {
+    let kit = kit();
+    let root = memory();
+    install(
+        &plan_for(&kit, BootLoader::Uki, &[2]),
+        root.path(),
+        &policy(&kit, &[]),
+    );
+    let image = fs::read(root.path().join("EFI/BOOT/BOOTX64.EFI")).unwrap();
+    let theirs = root.path().join("EFI/Linux/other.efi");
+    fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs::write(theirs, &image[..0x400]).unwrap();
+    let status = super::super::status::status(&mounts(root.path()), &BTreeSet::new()).unwrap();
+    assert_eq!(status.entries.len(), 1);
+}
+
+#[test]
 fn a_menu_without_a_generation_has_no_line_of_it() {
     let kit = kit();
     let plan = plan_for(&kit, BootLoader::Refind, &[1, 2, 3]);
