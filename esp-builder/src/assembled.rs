@@ -30,10 +30,7 @@ impl Assembled {
     #[must_use]
     pub fn of_file(path: &Path, size: u64) -> Self {
         let mut sources = Pieces::default();
-        let source = sources.add(Piece::File {
-            path: path.into(),
-            size: Some(size),
-        });
+        let source = sources.add(Piece::file(path, Some(size)));
         let mut map = ExtentMap::hole(size);
         map.push_slice(0, size, source, 0);
         Self { map, sources }
@@ -55,7 +52,7 @@ impl Assembled {
             return None;
         };
         match self.sources.get(source) {
-            Piece::File { path, size } => (*size == Some(self.map.length())).then_some(path),
+            Piece::File { path, size, .. } => (*size == Some(self.map.length())).then_some(path),
             Piece::Secret(_) => None,
         }
     }
@@ -174,8 +171,7 @@ impl Assembled {
                     offset,
                     length,
                 } => {
-                    let path = path.into();
-                    let source = sources.add(Piece::File { path, size: None });
+                    let source = sources.add(Piece::file(Path::new(path), None));
                     map.push_slice(at, *length, source, *offset);
                 }
             }
@@ -224,9 +220,26 @@ pub enum Piece {
         path: PathBuf,
         /// Its length in bytes when the plan was made, where that is known.
         size: Option<u64>,
+        /// When it was last written to, where something was made of what it held then.
+        written: Option<Written>,
     },
     /// Bytes that are written down nowhere else.
     Secret(Secret),
+}
+
+/// When a file was last written to, in seconds and nanoseconds.
+pub type Written = (i64, i64);
+
+impl Piece {
+    /// A file of a length, if that is known.
+    #[must_use]
+    pub fn file(path: &Path, size: Option<u64>) -> Self {
+        Self::File {
+            path: path.into(),
+            size,
+            written: None,
+        }
+    }
 }
 
 impl Pieces {
@@ -243,6 +256,16 @@ impl Pieces {
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Piece {
         &self.0[id.index()]
+    }
+
+    /// Notes when the files were last written to, in the order of addition: they must stay
+    /// so, or what is made of them is refused.
+    pub(crate) fn pin(&mut self, times: impl IntoIterator<Item = Option<Written>>) {
+        for (piece, time) in self.0.iter_mut().zip(times) {
+            if let Piece::File { written, .. } = piece {
+                *written = time;
+            }
+        }
     }
 
     /// Every piece, in the order of addition.
@@ -295,10 +318,7 @@ mod tests {
     #[test]
     fn what_is_written_down_is_the_same_file() {
         let mut sources = Pieces::default();
-        let file = sources.add(Piece::File {
-            path: "/store/linux".into(),
-            size: None,
-        });
+        let file = sources.add(Piece::file(Path::new("/store/linux"), None));
         let mut map = ExtentMap::hole(9000);
         map.push_bytes(0, *b"MZ");
         map.push_slice(4096, 100, file, 7);

@@ -15,7 +15,7 @@ use extents::copy::{Copier, Slice};
 use extents::{Content, SourceId, copy};
 use tree_manifest::{Hasher, Sha256};
 
-use crate::assembled::{Assembled, Piece};
+use crate::assembled::{Assembled, Piece, Written};
 use crate::error::Error;
 use crate::plan::Recipe;
 
@@ -213,7 +213,13 @@ enum Source<'a> {
 impl<'a> Source<'a> {
     fn all(assembled: &'a Assembled) -> Result<Vec<Self>, Failure> {
         let open = |piece: &'a Piece| match piece {
-            Piece::File { path, size } => Opened::new(path, *size).map(Self::File),
+            Piece::File {
+                path,
+                size,
+                written,
+            } => Opened::new(path, *size)
+                .and_then(|opened| opened.unwritten_since(*written))
+                .map(Self::File),
             Piece::Secret(secret) => Ok(Self::Secret(secret)),
         };
         assembled.sources.iter().map(open).collect()
@@ -291,8 +297,18 @@ impl<'a> Opened<'a> {
             before: stamp(&metadata),
             changed_at: (metadata.ctime(), metadata.ctime_nsec()),
         };
-        opened.check_length(opened.before.0)?;
+        opened.check_length(opened.before.length)?;
         Ok(opened)
+    }
+
+    /// The same, if nobody wrote to it since something was made of it.
+    fn unwritten_since(self, planned: Option<Written>) -> Result<Self, Failure> {
+        match planned {
+            Some(planned) if planned != self.before.written() => {
+                Err(self.changed("something wrote to it since it was read".to_owned()))
+            }
+            _ => Ok(self),
+        }
     }
 
     fn check_length(&self, found: u64) -> Result<(), Failure> {
@@ -332,8 +348,23 @@ impl<'a> Opened<'a> {
 
 /// What changes when somebody writes to a file: its length, and the time of the last
 /// change.
-type Stamp = (u64, i64, i64);
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    fn written(self) -> Written {
+        (self.seconds, self.nanoseconds)
+    }
+}
 
 fn stamp(metadata: &Metadata) -> Stamp {
-    (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+    Stamp {
+        length: metadata.len(),
+        seconds: metadata.mtime(),
+        nanoseconds: metadata.mtime_nsec(),
+    }
 }

@@ -98,10 +98,7 @@ fn with_digest(path: &Path, size: u64, digest: &str) -> Result<Option<Recipe>, E
         return Ok(None);
     }
     let mut sources = Pieces::default();
-    let source = sources.add(Piece::File {
-        path: path.into(),
-        size: Some(size),
-    });
+    let source = sources.add(Piece::file(path, Some(size)));
     let mut map = ExtentMap::hole(size);
     map.push_slice(0, place, source, 0);
     map.push_bytes(place, digest.as_bytes().to_vec());

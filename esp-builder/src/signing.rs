@@ -144,13 +144,16 @@ impl OpenImage {
     ///
     /// # Errors
     /// As [`OpenImage::open`].
-    pub fn of(image: Assembled, name: &Path) -> Result<Self, Error> {
+    pub fn of(mut image: Assembled, name: &Path) -> Result<Self, Error> {
         let failed = |failure: Failure| failure.into_error(name);
-        let mut reader = Reader::open(&image).map_err(failed)?;
+        let read = image.clone();
+        let mut reader = Reader::open(&read).map_err(failed)?;
         let measured = Image::read(&mut reader)
             .and_then(|layout| layout.measure(&mut reader))
             .map_err(refused(name))?;
         reader.check_untouched().map_err(failed)?;
+        // A signature of what was read is none of what somebody writes afterwards.
+        image.sources.pin(reader.written());
         Ok(Self {
             name: name.into(),
             image,
@@ -233,4 +236,35 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 pub(crate) fn refused(path: &Path) -> impl FnOnce(secure_boot::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| SigningError::Refused { path, source }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::testkit::{X64, stub};
+
+    #[test]
+    fn what_changes_after_it_was_measured_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("linux.efi");
+        fs::write(&path, stub(X64, "1")).unwrap();
+        let read = OpenImage::open(&path).unwrap();
+        let signed = read.signed(&[vec![0x30, 0]]).unwrap();
+        let out = directory.path().join("signed.efi");
+        write(&signed, &out).unwrap();
+        // As long as before, by somebody who comes in between.
+        fs::write(&path, stub(X64, "2")).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(10);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        let error = write(&signed, &out).unwrap_err().to_string();
+        assert!(error.contains("wrote to it since"), "{error}");
+    }
 }

@@ -353,9 +353,7 @@ impl Files {
     }
 
     fn add(&mut self, path: &Path, size: u64) -> SourceId {
-        let path = path.into();
-        let size = Some(size);
-        self.pieces.add(Piece::File { path, size })
+        self.pieces.add(Piece::file(path, Some(size)))
     }
 }
 

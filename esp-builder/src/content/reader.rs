@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use extents::{Content, ExtentMap};
 
 use super::{Failure, Source, slice};
-use crate::assembled::Assembled;
+use crate::assembled::{Assembled, Written};
 
 /// A file that is put together, open to be read.
 pub(crate) struct Reader<'a> {
@@ -22,6 +22,14 @@ impl<'a> Reader<'a> {
             map: &assembled.map,
             sources: Source::all(assembled)?,
             position: 0,
+        })
+    }
+
+    /// When each of the files was last written to; nothing of a secret.
+    pub(crate) fn written(&self) -> impl Iterator<Item = Option<Written>> {
+        self.sources.iter().map(|source| match source {
+            Source::File(opened) => Some(opened.before.written()),
+            Source::Secret(_) => None,
         })
     }
 
@@ -109,9 +117,7 @@ mod tests {
         std::fs::write(file.path(), b"0123456789").unwrap();
         let mut sources = Pieces::default();
         let secret = sources.add(Piece::Secret(b"secret".to_vec().into()));
-        let path = file.path().to_owned();
-        let size = Some(10);
-        let file = sources.add(Piece::File { path, size });
+        let file = sources.add(Piece::file(file.path(), Some(10)));
         let mut map = ExtentMap::hole(24);
         map.push_bytes(1, *b"MZ");
         map.push_slice(3, 6, secret, 0);

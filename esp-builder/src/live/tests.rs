@@ -893,8 +893,7 @@ fn put_together(kit: &Kit, secret: &[u8]) -> Assembled {
     let mut sources = Pieces::default();
     let path = kit.root().join("nix/store/k1-linux/bzImage");
     let size = fs::metadata(&path).unwrap().len();
-    let size = Some(size);
-    let kernel = sources.add(Piece::File { path, size });
+    let kernel = sources.add(Piece::file(&path, Some(size)));
     let mut map = ExtentMap::hole(9000);
     map.push_bytes(0, *b"head\n");
     map.push_slice(4096, 500, kernel, 20);

@@ -125,8 +125,8 @@ impl TreePlan {
         let mut sources = Pieces::default();
         let mut parts = Vec::new();
         for initrd in &entry.initrds {
-            let (path, size) = (initrd.source.clone(), Some(initrd.size));
-            parts.push((sources.add(Piece::File { path, size }), initrd.size));
+            let piece = Piece::file(&initrd.source, Some(initrd.size));
+            parts.push((sources.add(piece), initrd.size));
         }
         if let Some(secrets) = &entry.secrets {
             let length = secrets.content.bytes().len() as u64;

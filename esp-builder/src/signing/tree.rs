@@ -45,7 +45,7 @@ pub fn sign(plan: &mut TreePlan, signer: &Signer, earlier: &Earlier<'_>) -> Resu
             let Some(file) = tree.and_then(|tree| tree.get_mut(&path)) else {
                 unreachable!("the place was found in the plan");
             };
-            if signed != image {
+            if signed.map != image.map {
                 file.recipe = Recipe::Assembled(signed.clone());
             }
             file.provenance.signature = Some(SignatureState::Signed);
