@@ -124,7 +124,7 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
         settings,
     })?;
     if settings.boot_loader.name == BootLoader::Limine {
-        limine::secure(&mut plan, settings.boot_loader.is_menu_fixed)?;
+        limine::secure(&mut plan, &loaders, settings.boot_loader.is_menu_fixed)?;
     }
     Ok(Planned {
         plan,

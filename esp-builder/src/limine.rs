@@ -1,12 +1,13 @@
 //! What Limine checks: the digests of files in its menu, and of the menu in its binary.
 #![expect(clippy::disallowed_methods, reason = "reads what Limine is to check")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use blake2::{Blake2b512, Digest};
+use bootloaders::BootLoader;
 use bootloaders::limine::{CONFIG_DIGEST_MARKER, Digests};
 use bootloaders::menu::{Item, Language};
 use extents::ExtentMap;
@@ -14,7 +15,8 @@ use secure_boot::hex;
 use tree_manifest::{Kind, Role};
 
 use crate::assembled::{Assembled, Piece, Pieces};
-use crate::error::Error;
+use crate::error::{Error, LoaderError};
+use crate::loader::LoaderBinary;
 use crate::plan::{Recipe, TreePlan};
 
 /// How many hexadecimal digits a digest has.
@@ -26,11 +28,20 @@ const CHUNK: usize = 256 << 10;
 /// Makes a plan's menu check what it names, and its binaries the menu if that is wanted.
 ///
 /// # Errors
-/// When a file cannot be read.
-pub(crate) fn secure(plan: &mut TreePlan, is_menu_fixed: bool) -> Result<(), Error> {
+/// When a file cannot be read, or when a binary has no place for the digest of the menu.
+pub(crate) fn secure(
+    plan: &mut TreePlan,
+    loaders: &[LoaderBinary],
+    is_menu_fixed: bool,
+) -> Result<(), Error> {
     add_digests(plan)?;
     if is_menu_fixed {
-        fix_menu(plan)?;
+        let binaries = loaders.iter();
+        let binaries = binaries.filter(|loader| loader.name == BootLoader::Limine);
+        fix_menu(
+            plan,
+            &binaries.map(|loader| loader.file.as_path()).collect(),
+        )?;
     }
     Ok(())
 }
@@ -64,8 +75,8 @@ fn add_digests(plan: &mut TreePlan) -> Result<(), Error> {
     Ok(())
 }
 
-/// Has the binaries accept this menu alone.
-fn fix_menu(plan: &mut TreePlan) -> Result<(), Error> {
+/// Has the binaries accept this menu alone; what comes before them, as shim, stays as it is.
+fn fix_menu(plan: &mut TreePlan, binaries: &BTreeSet<&Path>) -> Result<(), Error> {
     let Some(planned) = &plan.menu else {
         return Ok(());
     };
@@ -74,15 +85,21 @@ fn fix_menu(plan: &mut TreePlan) -> Result<(), Error> {
     let files = plan.trees.get_mut(&Role::esp());
     let loaders = files.into_iter().flat_map(BTreeMap::values_mut);
     for file in loaders.filter(|file| file.provenance.kind == Kind::Loader) {
-        if let Recipe::Copy { from, size } = &file.recipe {
+        if let Recipe::Copy { from, size } = &file.recipe
+            && binaries.contains(from.as_path())
+        {
             let recipe = with_digest(from, *size, &digest)?;
-            file.recipe = recipe.unwrap_or_else(|| file.recipe.clone());
+            file.recipe = recipe.ok_or_else(|| LoaderError::NotALoader {
+                what: BootLoader::Limine.name(),
+                path: from.clone(),
+                reason: "it has no place for the digest of its settings".to_owned(),
+            })?;
         }
     }
     Ok(())
 }
 
-/// A binary with the digest in its place; `None` when it has no such place, as shim.
+/// A binary with the digest in its place; `None` when it has no such place.
 fn with_digest(path: &Path, size: u64, digest: &str) -> Result<Option<Recipe>, Error> {
     let bytes = fs::read(path).map_err(unreadable(path))?;
     let marker = CONFIG_DIGEST_MARKER;

@@ -70,6 +70,14 @@ fn limine_checks_what_it_loads_and_its_menu() {
     let text = String::from_utf8_lossy(&binary);
     let expected = format!("++CONFIG_B2SUM_SIGNATURE++{}end", &digest[..128]);
     assert!(text.contains(&expected), "{text}");
+    // One without such a place would accept any menu.
+    let binary = kit.write("other.efi", pe(X64, "another program"));
+    let boot_loader = LoaderInput {
+        is_menu_fixed: true,
+        ..input(BootLoader::Limine, binary)
+    };
+    let refused = refusals(&kit, &[settings(&kit, boot_loader)]);
+    assert!(refused.contains("no place for the digest"), "{refused}");
 }
 
 #[test]
