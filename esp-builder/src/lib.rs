@@ -108,6 +108,8 @@ pub fn plan(settings: &Settings) -> Result<Planned, Error> {
     let images = images::find(&menu, settings, &mut sources)?;
     warnings.extend(Warning::of_command_lines(&entries, &images));
     warnings.extend(entries.iter().filter_map(Warning::of_hypervisor));
+    let of_initrds = |entry| Warning::of_initrds(entry, settings.boot_loader.name);
+    warnings.extend(entries.iter().filter_map(of_initrds));
     for loader in &loaders {
         warnings.extend(Warning::of_loader(loader));
         warnings.extend(Warning::of_settings(&settings.menu, loader));

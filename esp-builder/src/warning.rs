@@ -69,6 +69,12 @@ pub enum Warning {
         /// The generation, as a message names it.
         whose: String,
     },
+    /// The boot loader hands over one initial RAM disk, and some of the entry's are not here
+    /// to be joined with the others.
+    ForeignInitrds {
+        /// The generation, as a message names it.
+        whose: String,
+    },
     /// The kernel will drop the end of its command line.
     LongCommandLine {
         /// The entry, as a message names it.
@@ -128,6 +134,14 @@ impl Warning {
         })
     }
 
+    /// Warns of initial RAM disks that a boot loader leaves out which takes one alone.
+    pub(crate) fn of_initrds(entry: &BootEntry, name: BootLoader) -> Option<Self> {
+        let is_short = name == BootLoader::Extlinux && !entry.extra_initrds.is_empty();
+        is_short.then(|| Self::ForeignInitrds {
+            whose: describe_entry(entry),
+        })
+    }
+
     /// Warns of settings of the menu that a boot loader does not know.
     pub(crate) fn of_settings(menu: &LoaderConf, loader: &LoaderBinary) -> Vec<Self> {
         let info = loader.info.clone().unwrap_or_default();
@@ -140,6 +154,19 @@ impl Warning {
             loader: info.clone(),
         };
         unknown.map(warning).collect()
+    }
+
+    /// What an entry boots without.
+    fn without(&self) -> &'static str {
+        match self {
+            Self::XenInitrds { .. } => {
+                "under Xen it boots with its first initrd alone, without secrets and others"
+            }
+            _ => {
+                "extlinux hands over one initrd, without those that somebody else puts on the \
+                 partition"
+            }
+        }
     }
 
     fn fmt_of_image(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -201,11 +228,6 @@ impl fmt::Display for Warning {
                 f,
                 "{whose}: its entry starts Linux without Xen, which has no `efiPath`"
             ),
-            Self::XenInitrds { whose } => write!(
-                f,
-                "{whose}: under Xen it boots with its first initrd alone, without secrets and \
-                 others"
-            ),
             Self::LongCommandLine {
                 whose,
                 length,
@@ -217,6 +239,9 @@ impl fmt::Display for Warning {
             ),
             Self::SettingTooNew { key, loader } => {
                 write!(f, "`{key}` in loader.conf is passed over by {loader}")
+            }
+            Self::XenInitrds { whose } | Self::ForeignInitrds { whose } => {
+                write!(f, "{whose}: {}", self.without())
             }
             Self::UnknownRelease { .. } | Self::NoOsRelease => self.fmt_of_image(f),
             Self::UnknownLoader { path } => write!(

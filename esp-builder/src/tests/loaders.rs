@@ -142,6 +142,24 @@ fn u_boot_gets_kernels_alone_with_one_initrd() {
 }
 
 #[test]
+fn initrds_that_are_not_here_are_missed() {
+    let kit = Kit::new();
+    let boot_loader = LoaderInput {
+        name: BootLoader::Extlinux,
+        ..LoaderInput::default()
+    };
+    let extra = json!({ "paths": ["/EFI/extra.img"] });
+    let documents = [with_extension("org.nixos.extra-initrd.v1", extra)];
+    let settings = Settings {
+        boot_loader,
+        ..kit.settings(&documents)
+    };
+    let whose = "generation 1".to_owned();
+    let expected = [Warning::ForeignInitrds { whose }];
+    assert_eq!(plan(&settings).unwrap().warnings, expected);
+}
+
+#[test]
 fn firmware_starts_the_default_system_alone() {
     let kit = Kit::new();
     let direct = |name| LoaderInput {
