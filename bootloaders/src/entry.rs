@@ -8,6 +8,7 @@ use tree_manifest::{GenerationId, SignatureState, TreePath};
 
 use crate::arch::Arch;
 use crate::cmdline::CommandLine;
+use crate::entry_name::EntryName;
 use crate::line::Line;
 
 /// One line of a boot menu.
@@ -49,7 +50,7 @@ impl BootEntry {
     pub fn generation(&self) -> Option<&GenerationId> {
         match &self.id {
             EntryId::Generation(id) => Some(id),
-            EntryId::Kernel => None,
+            EntryId::Kernel(_) => None,
         }
     }
 
@@ -68,7 +69,7 @@ pub enum EntryId {
     /// A generation of a NixOS system, or a specialisation of it.
     Generation(GenerationId),
     /// A kernel that belongs to no generation; a tree has one at most.
-    Kernel,
+    Kernel(EntryName),
 }
 
 /// The Xen hypervisor.

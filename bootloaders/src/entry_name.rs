@@ -1,8 +1,15 @@
 //! The file names of entries.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
 
 use tree_manifest::{GenerationId, Sha256};
+
+use crate::error::Error;
+
+/// The longest name of an entry that is chosen, in bytes: a counter and the ending of a
+/// temporary name have to fit into a name of FAT too.
+const LONGEST: usize = 200;
 
 /// What the names of generations' entries are made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +21,50 @@ pub enum EntryNaming {
     /// The text of the entry: [`content_name`]. Another text is another entry,
     /// which is tried anew.
     Content,
+}
+
+/// A name of an entry that is chosen, without `.conf` or `.efi` and a boot counter, such as
+/// `appliance_7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryName(String);
+
+impl Default for EntryName {
+    /// What the entry of a kernel is called.
+    fn default() -> Self {
+        Self("linux".to_owned())
+    }
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for EntryName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason| {
+            Err(Error::Line {
+                text: text.to_owned(),
+                reason,
+            })
+        };
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if text.is_empty() || text.starts_with('.') || !text.bytes().all(is_plain) {
+            return refuse("is no name of an entry: letters, digits, `.`, `_` and `-` are allowed");
+        }
+        if text.len() > LONGEST {
+            return refuse("is longer than the 200 bytes that a name of an entry can have");
+        }
+        let folded = text.to_ascii_lowercase();
+        if folded.starts_with("nixos-") || folded.starts_with("xen-") {
+            return refuse("begins with `nixos-` or `xen-`, as the names of generations do");
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 /// The name of a generation's entry, without `.conf`:
@@ -102,6 +153,27 @@ mod tests {
             profile: profile.map(str::to_owned),
             number,
             specialisation: specialisation.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_chosen_is_no_counter_and_no_generations() {
+        for name in ["linux", "appliance_7", "my-os_1.2.3", "Z"] {
+            assert_eq!(name.parse::<EntryName>().unwrap().to_string(), name);
+        }
+        for (name, why) in [
+            ("", "is no name of an entry"),
+            (".hidden", "is no name of an entry"),
+            ("a+3", "is no name of an entry"),
+            ("a@b", "is no name of an entry"),
+            ("a/b", "is no name of an entry"),
+            ("a b", "is no name of an entry"),
+            ("nixos-x", "as the names of generations do"),
+            ("XEN-x", "as the names of generations do"),
+            (&"x".repeat(201), "longer than"),
+        ] {
+            let error = name.parse::<EntryName>().unwrap_err().to_string();
+            assert!(error.contains(why), "{name}: {error}");
         }
     }
 

@@ -52,7 +52,7 @@ pub use boot_counting::EntryFileName;
 pub use boot_loader::BootLoader;
 pub use cmdline::CommandLine;
 pub use entry::{BootEntry, BootFile, EntryId, Hypervisor, Secret, SecretInitrd};
-pub use entry_name::{EntryNaming, content_name, entry_name};
+pub use entry_name::{EntryName, EntryNaming, content_name, entry_name};
 pub use error::Error;
 pub use line::{Line, MachineId};
 pub use loader_version::LoaderVersion;

@@ -81,7 +81,7 @@ pub fn entry_path(id: &EntryId) -> TreePath {
 pub fn name_entry(naming: EntryNaming, id: &EntryId, text: &str) -> EntryFileName {
     EntryFileName::uncounted(&match (naming, id) {
         // One a tree at most, so its name says enough.
-        (_, EntryId::Kernel) => "linux".to_owned(),
+        (_, EntryId::Kernel(name)) => name.to_string(),
         (EntryNaming::Generation, EntryId::Generation(id)) => entry_name(id),
         (EntryNaming::Content, EntryId::Generation(_)) => content_name(text),
     })
@@ -197,6 +197,8 @@ mod tests {
 
     use tree_manifest::GenerationId;
 
+    use crate::entry_name::EntryName;
+
     #[test]
     fn one_binary_has_two_places() {
         let paths = binary_paths(Arch::X64).map(|path| path.to_string());
@@ -208,9 +210,13 @@ mod tests {
 
     #[test]
     fn a_kernel_without_a_generation_has_a_name_of_its_own() {
-        assert_eq!(entry_file_name(&EntryId::Kernel).as_str(), "linux.conf");
-        let name = name_entry(EntryNaming::Content, &EntryId::Kernel, "linux /a\n");
+        let kernel = EntryId::Kernel(EntryName::default());
+        assert_eq!(entry_file_name(&kernel).as_str(), "linux.conf");
+        let name = name_entry(EntryNaming::Content, &kernel, "linux /a\n");
         assert_eq!(name.to_string(), "linux.conf");
+        let chosen = EntryId::Kernel("appliance_7".parse().unwrap());
+        let name = name_entry(EntryNaming::Generation, &chosen, "").of_image();
+        assert_eq!(entry_file_path(&name).as_str(), "EFI/Linux/appliance_7.efi");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use bootloaders::loader_conf::{ConsoleMode, Timeout};
-use bootloaders::{Arch, CommandLine, Line, MachineId};
+use bootloaders::{Arch, CommandLine, EntryName, Line, MachineId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use esp_builder::settings::{Date, DefaultChoice, NamedPath, NumberedPath, WindowsInput};
 use serde::Deserialize;
@@ -141,6 +141,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TEXT", help_heading = "Input")]
     #[serde(deserialize_with = "value")]
     title: Option<Line>,
+    /// What the file of the entry of --kernel is called, as in `appliance_7`
+    /// [default: linux]
+    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    #[serde(deserialize_with = "value")]
+    entry_name: Option<EntryName>,
     /// Refuse a --kernel for another architecture
     #[arg(long, value_name = "ARCH", help_heading = "Input")]
     #[serde(deserialize_with = "value")]

@@ -52,7 +52,7 @@ pub fn of_kernel(input: &KernelInput, sources: &mut Sources) -> Result<BootEntry
     }
     let initrds = input.initrds.iter();
     Ok(BootEntry {
-        id: EntryId::Kernel,
+        id: EntryId::Kernel(input.name.clone()),
         title: input.title.clone(),
         version: None,
         sort_key: None,

@@ -152,7 +152,7 @@ pub fn random_seed_path() -> TreePath {
 /// The menu's settings with what starts by itself.
 ///
 /// With boot counting, a default that is known to be bad must not start: every
-/// boot loader that can is told so, and any entry of ours may stand in.
+/// boot loader that can is told so, and the entry of any generation may stand in.
 fn loader_conf(input: &PlanInput<'_>, default: Option<Line>) -> String {
     let prefers = |loader: &LoaderBinary| {
         let version = loader.info.as_deref().and_then(LoaderVersion::from_info);
@@ -160,7 +160,10 @@ fn loader_conf(input: &PlanInput<'_>, default: Option<Line>) -> String {
     };
     let counts = input.settings.tries.is_some() && input.loaders.iter().all(prefers);
     let (preferred, default) = if counts {
-        (default, Line::new("nixos-*").ok())
+        let mut entries = input.entries.iter();
+        let others = entries.any(|entry| entry.generation().is_some());
+        let others = others.then(|| Line::new("nixos-*").ok());
+        (default, others.flatten())
     } else {
         (None, default)
     };
@@ -208,11 +211,7 @@ impl TreePlan {
             if index == input.default {
                 default = Some(name.id());
             }
-            // The kernel of another system has nothing to fall back to.
-            let tries = input
-                .settings
-                .tries
-                .filter(|_| entry.generation().is_some());
+            let tries = input.settings.tries;
             let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
             self.add_entry(boot, entry, &name, text)?;
             if let Some(hypervisor) = &entry.hypervisor {

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use bootloaders::extra::WellKnown;
 use bootloaders::loader_conf::{LoaderConf, Timeout};
-use bootloaders::{Arch, BootLoader, CommandLine, EntryNaming, Line, MachineId, grub};
+use bootloaders::{Arch, BootLoader, CommandLine, EntryName, EntryNaming, Line, MachineId, grub};
 use tree_manifest::GenerationId;
 
 /// Where NixOS keeps its store.
@@ -224,6 +224,8 @@ pub struct KernelInput {
     pub cmdline: CommandLine,
     /// What the menu shows.
     pub title: Line,
+    /// What the entry's file is called.
+    pub name: EntryName,
     /// What the kernel must be built for; without it, whatever it is built for.
     pub arch: Option<Arch>,
 }

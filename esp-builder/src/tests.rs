@@ -7,11 +7,11 @@ use std::path::Path;
 
 use bootloaders::loader_conf::LoaderConf;
 use serde_json::{Value, json};
-use tree_manifest::{Entry, Manifest, Role, Source, check};
+use tree_manifest::{Entry, Manifest, Role, Source, TreePath, check};
 
 use crate::apply::{Content, apply, check_output};
 use crate::plan::{Recipe, TreePlan};
-use crate::settings::{GenerationInput, Input, KernelInput, NumberedPath};
+use crate::settings::{GenerationInput, Input, KernelInput, Layout, NumberedPath};
 use crate::testkit::{AA64, Kit, X64, describe_error, document, pe, with, with_extension};
 use crate::{Settings, Warning, plan};
 
@@ -100,6 +100,7 @@ fn a_kernel_needs_no_document() {
         initrds: vec![kit.write("home/ucode", "u"), kit.write("home/initrd", "i")],
         cmdline: "root=/dev/vda2".parse().unwrap(),
         title: "Debian".parse().unwrap(),
+        name: bootloaders::EntryName::default(),
         arch: None,
     };
     let loader = "nix/store/s1-systemd/lib/systemd/boot/efi/systemd-bootx64.efi";
@@ -170,6 +171,7 @@ fn choices_that_do_not_fit_are_refused_with_what_to_do() {
         initrds: Vec::new(),
         cmdline: "x".parse().unwrap(),
         title: "Linux".parse().unwrap(),
+        name: bootloaders::EntryName::default(),
         arch: Some(bootloaders::Arch::Riscv64),
     };
     let mut cases = vec![plain(), plain()];
@@ -422,6 +424,52 @@ fn links_never_leave_the_root() {
         "{name}"
     );
     assert!(plan(&kit.settings(&[with("kernel", json!("/nix/store/loop"))])).is_err());
+}
+
+#[test]
+fn the_entry_of_a_kernel_has_a_name_and_a_counter_where_they_are_asked_for() {
+    let kit = Kit::new();
+    let systemd = kit.root().join("nix/store/s1-systemd/lib/systemd/boot/efi");
+    let kernel = KernelInput {
+        kernel: kit.write("home/vmlinuz", pe(X64, "any kernel")),
+        initrds: Vec::new(),
+        cmdline: "root=/dev/vda2".parse().unwrap(),
+        title: "Appliance".parse().unwrap(),
+        name: "appliance_7".parse().unwrap(),
+        arch: None,
+    };
+    for (layout, entry, default) in [
+        (
+            Layout::Type1,
+            "loader/entries/appliance_7+3-0.conf",
+            "appliance_7.conf",
+        ),
+        (
+            Layout::Uki,
+            "EFI/Linux/appliance_7+3-0.efi",
+            "appliance_7.efi",
+        ),
+    ] {
+        let mut settings = Settings {
+            systemd_boot: vec![systemd.join("systemd-bootx64.efi")],
+            layout,
+            tries: std::num::NonZeroU16::new(3),
+            ..Settings::new(Input::Kernel(kernel.clone()))
+        };
+        settings.images.stubs = vec![systemd.join("linuxx64.efi.stub")];
+        let planned = plan(&settings).unwrap();
+        let tree = &planned.plan.trees[&Role::esp()];
+        assert!(
+            tree.contains_key(&TreePath::new(entry).unwrap()),
+            "{tree:?}"
+        );
+        let conf = &tree[&TreePath::new("loader/loader.conf").unwrap()].recipe;
+        let Recipe::Text(conf) = conf else {
+            panic!("loader.conf is a text");
+        };
+        assert!(conf.contains(&format!("preferred {default}\n")), "{conf}");
+        assert!(!conf.contains("nixos-*"), "{conf}");
+    }
 }
 
 #[test]

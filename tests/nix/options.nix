@@ -480,6 +480,7 @@ lib.runTests {
       # /etc/machine-id, and the day that a generation came to the machine.
       "machine-id"
       "date"
+      "entry-name"
       # Of trees.
       "xbootldr"
       "by-reference"

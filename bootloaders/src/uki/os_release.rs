@@ -48,7 +48,7 @@ impl OsRelease {
 pub fn render(entry: &BootEntry, title: &Line) -> String {
     let id = match entry.id {
         EntryId::Generation(_) => NIXOS,
-        EntryId::Kernel => LINUX,
+        EntryId::Kernel(_) => LINUX,
     };
     let sort_key = entry.sort_key.as_ref().map(Line::as_str);
     let fields = [

@@ -17,6 +17,7 @@ impl Flags {
             initrd: if_any(self.initrd, file.initrd),
             cmdline: self.cmdline.or(file.cmdline),
             title: self.title.or(file.title),
+            entry_name: self.entry_name.or(file.entry_name),
             arch: self.arch.or(file.arch),
             root: self.root.or(file.root),
             store_dir: self.store_dir.or(file.store_dir),
@@ -77,6 +78,7 @@ impl Flags {
                 initrd: none.initrd,
                 cmdline: None,
                 title: None,
+                entry_name: None,
                 arch: None,
                 ..std::mem::take(self)
             };

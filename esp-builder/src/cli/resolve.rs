@@ -189,6 +189,7 @@ impl Flags {
             (!self.initrd.is_empty(), "--initrd"),
             (self.cmdline.is_some(), "--cmdline"),
             (self.title.is_some(), "--title"),
+            (self.entry_name.is_some(), "--entry-name"),
             (self.arch.is_some(), "--arch"),
         ]);
         let of_generations = given(&[
@@ -225,6 +226,7 @@ impl Flags {
                         Some(title) => title.clone(),
                         None => Line::new("Linux").map_err(|error| usage(&error.to_string()))?,
                     },
+                    name: self.entry_name.clone().unwrap_or_default(),
                     arch: self.arch,
                 })),
             },

@@ -67,6 +67,11 @@ fn flags_that_do_not_go_together_are_usage_errors() {
         ("--toplevel t out", "nothing to boot"),
         ("--bootspec b --date today out", "expected YYYY-MM-DD"),
         ("--kernel k --arch vax out", "is not a known architecture"),
+        ("--kernel k --entry-name nixos-x out", "as the names of gen"),
+        (
+            "--bootspec b --entry-name x out",
+            "--entry-name needs --kernel",
+        ),
         ("--generate man out", "cannot be used"),
         ("--bootspec b --windows 11=HD0b out", "needs --edk2-shell"),
         ("--bootspec b --windows 11 out", "expected NAME=HANDLE"),

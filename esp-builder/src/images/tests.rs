@@ -291,6 +291,7 @@ fn a_kernel_without_a_generation_is_an_image_too() {
         ],
         cmdline: "root=/dev/vda2".parse().unwrap(),
         title: "Debian $testing".parse().unwrap(),
+        name: bootloaders::EntryName::default(),
         arch: None,
     };
     let mut settings = images(Settings {

@@ -28,9 +28,7 @@ impl TreePlan {
         let place = match &image.home {
             Home::Named(path) => path.clone(),
             Home::Listed { name, .. } => {
-                // The kernel of another system has nothing to fall back to.
                 let tries = input.settings.tries;
-                let tries = tries.filter(|_| generations().next().is_some());
                 let name = tries.map_or_else(|| name.clone(), |tries| name.with_tries(tries));
                 systemd_boot::entry_file_path(&name)
             }

@@ -109,6 +109,7 @@ fn u_boot_gets_kernels_alone_with_one_initrd() {
         initrds: vec![kit.write("home/ucode", "u"), kit.write("home/initrd", "i")],
         cmdline: "root=/dev/vda2".parse().unwrap(),
         title: "Debian".parse().unwrap(),
+        name: bootloaders::EntryName::default(),
         arch: None,
     };
     let settings = Settings {
@@ -187,6 +188,7 @@ fn firmware_starts_the_default_system_alone() {
         initrds: Vec::new(),
         cmdline: bootloaders::CommandLine::default(),
         title: "Appliance".parse().unwrap(),
+        name: bootloaders::EntryName::default(),
         arch: None,
     };
     let alone = Settings {
