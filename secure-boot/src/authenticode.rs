@@ -52,6 +52,8 @@ const SECTION: u64 = 40;
 pub struct Image {
     length: u64,
     checksum: u64,
+    /// Where the header says how many directory entries it has.
+    directory_count: u64,
     /// Where the certificate table's directory entry is, when there is room for it.
     directory: Option<u64>,
     headers: u64,
@@ -109,6 +111,7 @@ impl Image {
         let mut image = Self {
             length,
             checksum: optional + CHECKSUM,
+            directory_count: optional + directories,
             directory,
             headers: u64::from(head.u32("SizeOfHeaders", optional + 60)?),
             sections: Vec::new(),
@@ -214,7 +217,7 @@ impl Image {
             Some(directory) => Ok((self.checksum, directory)),
             None => Err(refuse(
                 "NumberOfRvaAndSizes",
-                self.checksum + 28,
+                self.directory_count,
                 "leaves no entry for a certificate table: the image cannot be signed",
             )),
         }

@@ -132,7 +132,8 @@ fn an_image_without_a_place_for_signatures_has_a_digest_and_is_not_signed() {
     let few = patched(OPTIONAL + 108, &[4, 0, 0, 0]);
     assert!(sha256(&few).is_ok());
     let error = measure(&few).unwrap_err().to_string();
-    assert!(error.contains("NumberOfRvaAndSizes at offset"), "{error}");
+    let field = format!("NumberOfRvaAndSizes at offset {:#x}", OPTIONAL + 108);
+    assert!(error.contains(&field), "{error}");
 }
 
 #[test]
