@@ -65,7 +65,10 @@ pub(crate) fn read(pieces: Vec<PieceJson>, size: u64) -> Result<Vec<Piece>, Stri
         if piece.length() == 0 {
             return Err("a piece is empty".to_owned());
         }
-        total = total.saturating_add(piece.length());
+        total = total
+            .checked_add(piece.length())
+            .filter(|total| *total <= LONGEST)
+            .ok_or("its pieces are longer than any file")?;
         read.push(piece);
     }
     if total != size {

@@ -204,6 +204,13 @@ fn refuses_pieces_that_break_a_rule() {
     for (entries, why) in [
         (put_together("4", r#"{"zeros":3}"#), "pieces have 3 bytes"),
         (put_together("0", r#"{"hex":""}"#), "a piece is empty"),
+        (
+            put_together(
+                "18446744073709551615",
+                r#"{"zeros":18446744073709551615},{"zeros":1}"#,
+            ),
+            "longer than any file",
+        ),
         (put_together("1", r#"{"hex":"aF"}"#), "pairs of digits"),
         (put_together("1", r#"{"hex":"abc"}"#), "pairs of digits"),
         (
