@@ -44,7 +44,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) json: bool,
     /// Predict what starting each image measures: OUT/measurements.json
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) measure: bool,
     /// Print the man page, a completion script, every flag in Markdown, or the schema
     /// of the manifest or of generation lists

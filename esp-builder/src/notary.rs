@@ -109,6 +109,11 @@ fn method(
 /// Who signs whatever firmware starts, if anybody does.
 pub(crate) fn signer(flags: &Flags) -> Result<Option<Signer>, Failure> {
     let (key, command) = (&flags.secure_boot_key, &flags.sign_command);
+    if key.is_some() && command.is_some() {
+        // clap sees it on a command line, not in a file.
+        let message = "secure-boot-key and sign-command exclude each other";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let method = method(key.as_deref(), command.as_deref(), &flags.store_on_host())?;
     let certificates = load_all(&flags.secure_boot_certificate)?;
     let missing = |what: &str| Err(Failure::Usage(what.to_owned()));
@@ -184,6 +189,17 @@ fn attach(out: &Path, signatures: &Path, certificate: Option<&Path>) -> Result<(
 
 /// Reads the keys that vouch for an image.
 pub(crate) fn pcr_policy(args: &PolicyArgs) -> Result<PcrPolicy, Failure> {
+    let keys = args.pcr_private_key.len();
+    for (flag, count) in [
+        ("--pcr-public-key", args.pcr_public_key.len()),
+        ("--phases", args.phases.len()),
+    ] {
+        if count > keys {
+            return Err(Failure::Usage(format!(
+                "{flag} is given {count} times, and belongs to one of {keys} --pcr-private-key"
+            )));
+        }
+    }
     let mut policy = PcrPolicy {
         banks: args.pcr_bank.clone(),
         signers: Vec::new(),

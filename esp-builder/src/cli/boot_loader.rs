@@ -111,6 +111,10 @@ impl Flags {
                 matches!(self.layout, Some(Layout::Type1Uki)),
             ),
             ("--xbootldr", self.xbootldr),
+            ("--extra-entry", !self.extra_entry.is_empty()),
+            ("--memtest86", self.memtest86.is_some()),
+            ("--netbootxyz", self.netbootxyz.is_some()),
+            ("--edk2-shell", self.edk2_shell.is_some()),
         ];
         let given = |wanted: &[&str]| {
             let mut given = flags.iter().filter(|(_, is_given)| *is_given);
@@ -125,8 +129,19 @@ impl Flags {
             ])
             .map(|(flag, _)| format!("{flag} needs files of entries; {name} has one menu"))
         } else if name.is_direct() {
-            given(&["--tries", "--layout type1-uki", "--xbootldr"])
-                .map(|(flag, _)| format!("{flag} needs a boot loader, and firmware starts {name}"))
+            let is_image = name == BootLoader::Uki;
+            given(&[
+                "--tries",
+                "--entry-names content",
+                "--layout type1-uki",
+                "--xbootldr",
+                "--extra-entry",
+                "--memtest86",
+                "--netbootxyz",
+                "--edk2-shell",
+            ])
+            .or(given(&["--layout uki"]).filter(|_| !is_image))
+            .map(|(flag, _)| format!("{flag} needs a boot loader, and firmware starts {name}"))
         } else {
             None
         };

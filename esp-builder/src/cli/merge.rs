@@ -83,6 +83,9 @@ impl Flags {
                 ..std::mem::take(self)
             };
         }
+        if own.kernel.is_some() {
+            (self.distro_name, self.date) = (None, None);
+        }
         if own.default.is_some() || own.toplevel.is_some() {
             (self.default, self.toplevel) = (None, None);
         }

@@ -23,12 +23,21 @@ impl Flags {
     /// profile is what there is to boot, and a partition given is one used.
     ///
     /// # Errors
-    /// When a default is chosen twice.
+    /// When a default is chosen twice, or a flag is for trees alone.
     pub(crate) fn for_install(
         mut self,
         toplevel: Option<&Path>,
         has_xbootldr: bool,
     ) -> Result<Self, Failure> {
+        let of_trees = [
+            ("--by-reference", self.by_reference),
+            ("--digests", self.digests.is_some()),
+        ];
+        if let Some((flag, _)) = of_trees.iter().find(|(_, is_given)| *is_given) {
+            return Err(usage(&format!(
+                "{flag} is for trees: a partition holds its content itself"
+            )));
+        }
         if toplevel.is_some() && (self.default.is_some() || self.toplevel.is_some()) {
             return Err(usage(
                 "TOPLEVEL is the default: --default and --toplevel name another",
@@ -102,6 +111,10 @@ impl Flags {
         };
         settings.tries = self.tries;
         settings.root = self.root;
+        if self.toplevel.is_some() && self.default.is_some() {
+            // clap sees it on a command line, not in a file.
+            return Err(usage("default and toplevel exclude each other"));
+        }
         settings.default = self.toplevel.map(DefaultChoice::Toplevel).or(self.default);
         settings.machine_id = self.machine_id;
         settings.distro_name = self.distro_name.unwrap_or(settings.distro_name);
@@ -133,10 +146,10 @@ impl Flags {
     fn images(&self) -> Result<ImageInput, Failure> {
         let has_images = matches!(self.layout, Some(Layout::Uki | Layout::Type1Uki));
         let is_direct = matches!(self.bootloader, Some(super::BootLoader::Uki));
-        let lacks_stub = !self.stub.is_empty() && !has_images && !is_direct;
-        if lacks_stub || self.uki_extra.is_some() && !has_images {
+        let is_given = !self.stub.is_empty() || self.uki_extra.is_some();
+        if is_given && !has_images && !is_direct {
             return Err(usage(
-                "--stub and --uki-extra need --layout uki or type1-uki",
+                "--stub and --uki-extra need --layout uki or type1-uki, or --bootloader uki",
             ));
         }
         Ok(ImageInput {
@@ -197,6 +210,10 @@ impl Flags {
             (self.toplevel.is_some(), "--toplevel"),
             (self.limit.is_some(), "--limit"),
         ]);
+        let of_texts = given(&[
+            (self.distro_name.is_some(), "--distro-name"),
+            (self.date.is_some(), "--date"),
+        ]);
         match (&self.kernel, self.names_generations()) {
             (Some(_), true) => Err(usage(
                 "--kernel and --bootspec, --generations or --profile exclude each other",
@@ -214,11 +231,14 @@ impl Flags {
                     dates: false,
                 })),
             },
-            (Some(kernel), false) => match of_generations {
-                Some(flag) => Err(usage(&format!(
+            (Some(kernel), false) => match (of_generations, of_texts) {
+                (Some(flag), _) => Err(usage(&format!(
                     "{flag} chooses among generations; --kernel has none"
                 ))),
-                None => Ok(Input::Kernel(KernelInput {
+                (None, Some(flag)) => Err(usage(&format!(
+                    "{flag} is for the titles of generations; that of --kernel is --title"
+                ))),
+                (None, None) => Ok(Input::Kernel(KernelInput {
                     kernel: kernel.clone(),
                     initrds: self.initrd.clone(),
                     cmdline: self.cmdline.clone().unwrap_or_default(),

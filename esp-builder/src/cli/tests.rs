@@ -67,11 +67,17 @@ fn flags_that_do_not_go_together_are_usage_errors() {
         ("--toplevel t out", "nothing to boot"),
         ("--bootspec b --date today out", "expected YYYY-MM-DD"),
         ("--kernel k --arch vax out", "is not a known architecture"),
+        (
+            "--kernel k --date 2026-01-01 out",
+            "--date is for the titles",
+        ),
+        ("--kernel k --distro-name x out", "--kernel is --title"),
         ("--kernel k --entry-name nixos-x out", "as the names of gen"),
         (
             "--bootspec b --entry-name x out",
             "--entry-name needs --kernel",
         ),
+        ("--bootspec b --measure --dry-run", "cannot be used with"),
         ("--generate man out", "cannot be used"),
         ("--bootspec b --windows 11=HD0b out", "needs --edk2-shell"),
         ("--bootspec b --windows 11 out", "expected NAME=HANDLE"),
@@ -133,6 +139,59 @@ fn boot_loaders_take_their_own_flags_alone() {
         chosen.partition,
         grub::Partition::Volume("ABCD-1234".to_owned())
     );
+}
+
+#[test]
+fn what_firmware_starts_alone_has_no_flags_of_a_menu() {
+    for (arguments, why) in [
+        (
+            "--bootloader uki --memtest86 m",
+            "--memtest86 needs a boot loa",
+        ),
+        (
+            "--bootloader uki --extra-entry x.conf=x",
+            "needs a boot loader",
+        ),
+        (
+            "--bootloader uki --entry-names content",
+            "needs a boot loader",
+        ),
+        (
+            "--bootloader efi-stub --layout uki",
+            "firmware starts the kern",
+        ),
+        ("--bootloader efi-stub --uki-extra d", "or --bootloader uki"),
+    ] {
+        let error = resolve(&format!("--bootspec b {arguments} out")).unwrap_err();
+        assert!(error.contains(why), "{arguments}: {error}");
+    }
+    let settings = resolve("--bootspec b --bootloader uki --uki-extra d out").unwrap();
+    assert_eq!(settings.images.companions.as_deref(), Some(Path::new("d")));
+}
+
+#[test]
+fn flags_of_trees_are_not_for_partitions_in_use() {
+    for flags in ["--by-reference", "--by-reference --digests never"] {
+        let arguments = format!("esp-builder --bootspec b {flags} out");
+        let cli = Cli::try_parse_from(arguments.split_whitespace()).unwrap();
+        let refused = cli.choices.flags.for_install(None, false);
+        let message = refused.map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains("--by-reference is for trees"), "{message}");
+    }
+}
+
+#[test]
+fn a_file_chooses_one_thing_too() {
+    for (text, why) in [
+        ("default = \"1\"\ntoplevel = \"t\"", "default and toplevel"),
+        ("secure-boot-key = \"k\"\nsign-command = \"c\"", "exclude"),
+    ] {
+        let flags: Flags = toml::from_str(&format!("bootspec = [\"b\"]\n{text}")).unwrap();
+        let signer = crate::notary::signer(&flags).map(|_| ());
+        let refused = signer.and_then(|()| flags.resolve().map(|_| ()));
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains(why), "{message}");
+    }
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub(super) fn changes(
     for installation in installations {
         remove_dead(&mut after, installation)?;
     }
+    if loaders.is_empty() {
+        // Firmware starts what is in EFI/BOOT, or somebody else's boot loader.
+        return Ok(before.changes_to(&after));
+    }
     let arch = firmware_arch(efivars);
     let mut own = loaders.iter().filter(|loader| Some(loader.arch) == arch);
     let Some(program) = own.next().and_then(|first| first.paths.first()) else {

@@ -3,6 +3,7 @@
 use bootloaders::BootLoader;
 use tree_manifest::{Kind, Provenance, Role, TreePath};
 
+use super::images::Owners;
 use super::{PlanInput, PlannedFile, Recipe, TreePlan};
 use crate::error::Error;
 use crate::generation::describe_entry;
@@ -38,11 +39,17 @@ impl TreePlan {
         };
         let path = TreePath::new(format!("EFI/BOOT/{}", entry.arch.removable_name()))
             .unwrap_or_else(|error| unreachable!("a path of fixed names: {error}"));
+        let generations: Vec<_> = entry.generation().cloned().into_iter().collect();
+        let owners = Owners {
+            origin: &describe_entry(entry),
+            generations: &generations,
+        };
+        self.add_companions(&Role::esp(), &path, &owners, input)?;
         let file = PlannedFile {
             recipe,
             provenance: Provenance {
                 kind,
-                generations: entry.generation().cloned().into_iter().collect(),
+                generations,
                 signature: entry.kernel.signature.filter(|_| kind == Kind::Kernel),
             },
         };

@@ -177,6 +177,12 @@ fn firmware_starts_the_default_system_alone() {
         Some("esp/EFI/BOOT/BOOTX64.EFI  [Uki; generation 1]")
     );
     assert_eq!(planned.plan.trees[&Role::esp()].len(), 1);
+    kit.write("extra/token.cred", "credential");
+    let mut with_extra = image;
+    with_extra.images.companions = Some(kit.root().join("extra"));
+    let planned = plan(&with_extra).unwrap();
+    let beside = TreePath::new("EFI/BOOT/BOOTX64.EFI.extra.d/token.cred").unwrap();
+    assert!(planned.plan.trees[&Role::esp()].contains_key(&beside));
     let stub = settings(&kit, direct(BootLoader::EfiStub));
     let refused = refusals(&kit, &[stub]);
     assert!(
