@@ -44,13 +44,22 @@ fn main() -> ExitCode {
         }
         Err(Failure::Usage(message)) => {
             let kind = clap::error::ErrorKind::MissingRequiredArgument;
-            refuse(Cli::command().error(kind, message))
+            refuse(called().error(kind, message))
         }
         Err(failure) => {
             report::failure(&failure);
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command that was called, whose usage an error shows.
+fn called() -> clap::Command {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    let mut program = Cli::command();
+    program.build();
+    let command = program.find_subcommand(word).cloned();
+    command.unwrap_or(program)
 }
 
 /// Ends the program as clap does; of a command with a slip in it, the slip is said.

@@ -192,7 +192,11 @@ fn merged_sbat(input: &UkiInput, stub: &Stub, kernel: Option<&Kernel>) -> Result
         texts.push(usual.as_bytes().to_vec());
     }
     for path in &input.sbat {
-        texts.push(read(path, "SBAT text")?);
+        let text = read(path, "SBAT text")?;
+        // Alone, so that a refusal can name the file.
+        sbat::merge([text.as_slice()])
+            .map_err(|refusal| need("SBAT text").missing(path, io::Error::other(refusal)))?;
+        texts.push(text);
     }
     sbat::merge(texts.iter().map(Vec::as_slice)).map_err(Error::Uki)
 }

@@ -77,6 +77,10 @@ impl Error {
                 "decrypt it into memory (`openssl pkey`) and name that file, or keep it \
                  where it is and use --sign-command",
             ),
+            Self::Signature { .. } => Some(
+                "what was changed after it was signed, or is damaged, has to be taken from its \
+                 source again and signed",
+            ),
             Self::Pem(_) => Some("keys and certificates are PEM or DER files"),
             _ => None,
         }

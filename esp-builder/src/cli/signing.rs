@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
@@ -71,7 +72,12 @@ pub(crate) struct KeysArgs {
     #[arg(long, value_name = "NAME", default_value = "Secure Boot")]
     pub(crate) common_name: String,
     /// The length of the keys: 2048 to 4096
-    #[arg(long, value_name = "BITS", default_value = "2048")]
+    #[arg(
+        long,
+        value_name = "BITS",
+        default_value = "2048",
+        value_parser = RangedU64ValueParser::<usize>::new().range(2048..=4096)
+    )]
     pub(crate) bits: usize,
     /// How long the certificates are valid; firmware does not look
     #[arg(long, value_name = "DAYS", default_value = "3650")]

@@ -31,6 +31,10 @@ impl Error {
                 "add its generation to the profile first (nix-env --profile PATH --set TOPLEVEL), \
                  or choose with --default"
             }
+            // Documents have absolute ones.
+            Self::Missing { source, path, .. } if is_absent(source) && path.is_relative() => {
+                "check the path, which begins at the current directory"
+            }
             Self::Missing { source, .. } if is_absent(source) => {
                 "the store path may be garbage-collected: leave the generation out, or rebuild it; \
                  with a store elsewhere, use --root"

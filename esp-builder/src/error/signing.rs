@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum SigningError {
     /// An image, a key, a certificate or a signature that was refused.
-    #[error("`{}`", path.display())]
+    #[error("`{}` is refused", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
@@ -21,6 +21,14 @@ pub enum SigningError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// A directory in which new keys would take the place of something.
+    #[error("`{}` {reason}", path.display())]
+    NoPlaceForKeys {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        reason: &'static str,
     },
     /// A signature that the signer made and that does not hold.
     #[error("nothing was signed")]
@@ -61,7 +69,14 @@ impl SigningError {
     /// What the user can do about it.
     pub(super) fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Refused { source, .. } | Self::Signer(source) => return source.hint(),
+            Self::Refused { source, .. } => return source.hint(),
+            Self::Signer(source) => source.hint().unwrap_or(
+                "the first certificate is that of the key; those after it lead to one that \
+                 firmware knows",
+            ),
+            Self::NoPlaceForKeys { .. } => {
+                "name a new or an empty directory: no key takes the place of another"
+            }
             Self::ExposedKey { .. } => {
                 "keep it elsewhere, `chmod 600`, or sign where it is: --sign-command, or \
                  `esp-builder digests` and `attach`"

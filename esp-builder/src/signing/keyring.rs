@@ -16,7 +16,7 @@ use secure_boot::variable::{Variable, signature_lists, signed_update};
 use tree_manifest::Sha256;
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::error::{Error, SigningError};
 use crate::publish::write_error;
 use crate::signing::{key_file, refused};
 
@@ -94,15 +94,17 @@ pub fn generate(directory: &Path, wishes: &Wishes) -> Result<Keyring, Error> {
 }
 
 fn make_directory(directory: &Path) -> Result<(), Error> {
-    let refuse = |reason: &str| Error::OutputExists {
-        path: directory.into(),
-        reason: reason.to_owned(),
+    let refuse = |reason| {
+        Error::from(SigningError::NoPlaceForKeys {
+            path: directory.into(),
+            reason,
+        })
     };
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let mut items = fs::read_dir(directory).map_err(|_| refuse("is no directory"))?;
             if items.next().is_some() {
-                return Err(refuse("is not empty; keys are never replaced"));
+                return Err(refuse("is not empty"));
             }
             crate::publish::set_mode(directory, 0o700)
         }
