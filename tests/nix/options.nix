@@ -154,6 +154,13 @@ lib.runTests {
         layout = "uki";
       });
 
+  testAnImageAloneHasNoMenu =
+    refuses "extraEntries is a line of a menu, and firmware starts the image of the boot loader uki"
+      (ours {
+        bootloader = "uki";
+        extraEntries."rescue.conf" = "efi /rescue.efi";
+      });
+
   testSomeBootLoadersReadTheEspAlone =
     refuses "xbootldrMountPoint is for the boot loader systemd-boot or grub or"
       (ours {
@@ -473,6 +480,7 @@ lib.runTests {
       "initrd"
       "cmdline"
       "title"
+      "entry-name"
       "arch"
       "root"
       "default"
@@ -480,7 +488,6 @@ lib.runTests {
       # /etc/machine-id, and the day that a generation came to the machine.
       "machine-id"
       "date"
-      "entry-name"
       # Of trees.
       "xbootldr"
       "by-reference"
