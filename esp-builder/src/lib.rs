@@ -58,12 +58,13 @@ pub use warning::Warning;
 
 use std::path::PathBuf;
 
-use bootloaders::{BootEntry, BootLoader, Line, systemd_boot};
+use bootloaders::{BootEntry, BootLoader, EntryFileName, EntryNaming, Line, systemd_boot};
+use tree_manifest::Kind;
 
 use crate::generation::GenerationSet;
 use crate::images::{Images, Menu};
 use crate::loader::LoaderBinary;
-use crate::plan::{PlanInput, TreePlan};
+use crate::plan::{PlanInput, PlannedFile, TreePlan};
 use crate::settings::Input;
 use crate::source::Sources;
 
@@ -184,12 +185,26 @@ fn find_entries(
 
 impl Planned {
     /// What boot loaders call an entry of the menu: a file name without a boot counter,
-    /// perhaps with a profile.
+    /// perhaps with a profile. `None` where entries have no files of their own.
     #[must_use]
-    pub fn name_of(&self, entry: usize) -> Line {
+    pub fn name_of(&self, entry: usize) -> Option<Line> {
         let mut images = self.images.images.iter();
         let called = images.find_map(|image| image.called(entry)).cloned();
-        called.unwrap_or_else(|| systemd_boot::entry_file_name(&self.entries[entry].id))
+        let entry = &self.entries[entry];
+        let is_of_entry = |file: &PlannedFile| {
+            file.provenance.kind == Kind::Entry
+                && file.provenance.generations.iter().eq(entry.generation())
+        };
+        let files = self.plan.trees.values().flatten();
+        let files = files.filter(|(_, file)| is_of_entry(file));
+        let mut names = files.filter_map(|(path, _)| EntryFileName::parse(path.name()));
+        // A user's own are of no generation, as that of a kernel, and Xen is of the same.
+        let own = systemd_boot::name_entry(EntryNaming::Generation, &entry.id, "");
+        let is_named = |name: &EntryFileName| match entry.generation() {
+            Some(_) => name.stem().starts_with("nixos-"),
+            None => name.stem() == own.stem(),
+        };
+        called.or_else(|| names.find(is_named).map(|name| name.id()))
     }
 }
 

@@ -116,7 +116,7 @@ impl Summary<'_> {
             .zip(0..)
             .map(|(entry, index)| {
                 json!({
-                    "file": planned.name_of(index).as_str(),
+                    "file": planned.name_of(index).as_ref().map(Line::as_str),
                     "title": entry.title.as_str(),
                     "version": entry.version.as_ref().map(Line::as_str),
                     "architecture": entry.arch.suffix(),

@@ -473,6 +473,25 @@ fn the_entry_of_a_kernel_has_a_name_and_a_counter_where_they_are_asked_for() {
 }
 
 #[test]
+fn entries_are_called_as_their_files_are() {
+    let kit = Kit::new();
+    let mut settings = kit.settings(&two_generations());
+    let name = |settings: &Settings| {
+        let planned = plan(settings).unwrap();
+        let name = planned.name_of(0).map(|name| name.to_string());
+        let files = planned.plan.trees[&Role::esp()].keys();
+        let is_there = |name: &String| files.clone().any(|path| path.name() == *name);
+        assert!(name.iter().all(is_there), "{name:?}");
+        name
+    };
+    assert_eq!(name(&settings).as_deref(), Some("nixos-generation-1.conf"));
+    settings.entry_names = bootloaders::EntryNaming::Content;
+    assert!(name(&settings).is_some_and(|name| name.len() == "nixos-.conf".len() + 64));
+    settings.boot_loader.name = bootloaders::BootLoader::Extlinux;
+    assert_eq!(name(&settings), None);
+}
+
+#[test]
 fn store_objects_that_are_files_keep_their_name() {
     let kit = Kit::new();
     // What no FAT can hold, and what ends a name in load options and in menus.

@@ -101,7 +101,10 @@ fn entries_name_images_and_their_profiles() {
             bootloaders::ownership::ours(path) == Some(bootloaders::ownership::Ours::BootFile);
         assert_eq!(is_image, is_boot_file, "{path}");
     }
-    assert_eq!(planned.name_of(0).as_str(), "nixos-generation-1.conf");
+    assert_eq!(
+        planned.name_of(0).unwrap().as_str(),
+        "nixos-generation-1.conf"
+    );
 }
 
 #[test]
@@ -316,7 +319,10 @@ fn each_architecture_has_its_stub() {
         PeImage::parse(&head).unwrap().machine
     });
     assert_eq!(machines.collect::<Vec<_>>(), [X64, AA64]);
-    assert_eq!(planned.name_of(1).as_str(), "nixos-generation-2.efi");
+    assert_eq!(
+        planned.name_of(1).unwrap().as_str(),
+        "nixos-generation-2.efi"
+    );
 }
 
 #[test]
