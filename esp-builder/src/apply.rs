@@ -18,10 +18,10 @@ use tree_manifest::{ByteSize, Entry, Manifest, Role, Sha256, Source, TreePath};
 
 use crate::assembled::absolute;
 use crate::content::{self, Changed};
-use crate::error::Error;
+use crate::error::{Error, write_error};
 use crate::parallel;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
-use crate::publish::{MANIFEST, Staging, set_mode, write_error};
+use crate::publish::{MANIFEST, Staging, set_mode};
 
 /// How many milliseconds the clock of a file system is waited for. It ticks a hundred times a
 /// second or more.

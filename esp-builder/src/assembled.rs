@@ -9,7 +9,7 @@ use secure_boot::Amendment;
 use tree_manifest as manifest;
 
 use crate::content;
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::live::changes::Place;
 
 /// File systems share blocks of this length in bytes, or not at all: a slice that starts
@@ -199,10 +199,7 @@ fn push_zeros(pieces: &mut Vec<manifest::Piece>, length: u64) {
 
 /// A path of the host as a manifest has it.
 pub(crate) fn absolute(path: &Path) -> Result<String, Error> {
-    let absolute = std::path::absolute(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })?;
+    let absolute = std::path::absolute(path).map_err(read_error(path))?;
     let text = absolute.to_str().map(str::to_owned);
     text.ok_or(Error::NotUtf8(absolute))
 }

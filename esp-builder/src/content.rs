@@ -16,7 +16,7 @@ use extents::{Content, SourceId, copy};
 use tree_manifest::{Hasher, Sha256};
 
 use crate::assembled::{Assembled, Piece, Written};
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::plan::Recipe;
 
 mod reader;
@@ -186,10 +186,7 @@ pub(crate) fn read(assembled: &Assembled, each: &mut dyn FnMut(&[u8])) -> Result
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn holds_secrets(path: &Path, assembled: &Assembled) -> Result<bool, Error> {
-    let unreadable = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = read_error(path);
     if !assembled.has_secrets() {
         return Ok(true);
     }

@@ -9,11 +9,13 @@ use crate::document::Refusal;
 use crate::live::install::describe_room;
 use crate::live::space::Use;
 
+mod file;
 mod hint;
 mod loader;
 mod signing;
 mod wording;
 
+pub(crate) use file::{read_error, write_error};
 pub use loader::LoaderError;
 pub use signing::SigningError;
 pub(crate) use wording::is_absent;

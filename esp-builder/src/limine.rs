@@ -15,7 +15,7 @@ use secure_boot::hex;
 use tree_manifest::{Kind, Role};
 
 use crate::assembled::{Assembled, Piece, Pieces};
-use crate::error::{Error, LoaderError};
+use crate::error::{Error, LoaderError, read_error};
 use crate::loader::LoaderBinary;
 use crate::plan::{Recipe, TreePlan};
 
@@ -101,7 +101,7 @@ fn fix_menu(plan: &mut TreePlan, binaries: &BTreeSet<&Path>) -> Result<(), Error
 
 /// A binary with the digest in its place; `None` when it has no such place.
 fn with_digest(path: &Path, size: u64, digest: &str) -> Result<Option<Recipe>, Error> {
-    let bytes = fs::read(path).map_err(unreadable(path))?;
+    let bytes = fs::read(path).map_err(read_error(path))?;
     let marker = CONFIG_DIGEST_MARKER;
     let Some(start) = bytes
         .windows(marker.len())
@@ -136,7 +136,7 @@ fn digest_of(
             if let Some(digest) = known.get(from) {
                 return Ok(Some(digest.clone()));
             }
-            let digest = of_file(from).map_err(unreadable(from))?;
+            let digest = of_file(from).map_err(read_error(from))?;
             known.insert(from.clone(), digest.clone());
             digest
         }
@@ -154,12 +154,5 @@ fn of_file(path: &Path) -> io::Result<String> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Read {
-        path: path.into(),
-        source,
     }
 }

@@ -8,7 +8,7 @@ use bootloaders::pe::PeImage;
 use bootloaders::{Arch, BootLoader, systemd_boot};
 use tree_manifest::{SignatureState, TreePath};
 
-use crate::error::{Error, LoaderError};
+use crate::error::{Error, LoaderError, read_error};
 use crate::plan::Recipe;
 use crate::settings::{LoaderInput, Settings};
 use crate::source::{Sources, read_at_most};
@@ -131,10 +131,7 @@ pub fn preamble(chosen: &LoaderInput) -> Result<String, Error> {
     let Some(path) = &chosen.preamble else {
         return Ok(String::new());
     };
-    let unreadable = |source| Error::Read {
-        path: path.clone(),
-        source,
-    };
+    let unreadable = read_error(path);
     let bytes = read_at_most(path, LONGEST).map_err(unreadable)?;
     let text = String::from_utf8(bytes)
         .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::assembled::Assembled;
 use crate::content::Reader;
-use crate::error::{Error, SigningError};
+use crate::error::{Error, SigningError, read_error};
 use crate::signing::{refused, whole_file};
 
 pub mod tree;
@@ -187,8 +187,7 @@ impl Open<'_> {
     }
 
     fn unreadable(&self, source: io::Error) -> Error {
-        let path = self.name.into();
-        Error::Read { path, source }
+        read_error(self.name)(source)
     }
 }
 

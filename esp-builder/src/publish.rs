@@ -13,7 +13,7 @@ use extents::staging::{self, Folder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::NamedTempFile;
 
-use crate::error::Error;
+use crate::error::{Error, write_error};
 
 /// The manifest's name in the output.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -145,11 +145,6 @@ fn directory_of(out: &Path) -> &Path {
 /// Sets permissions that depend on no umask.
 pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(write_error(path))
-}
-
-pub(crate) fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
 }
 
 #[cfg(test)]

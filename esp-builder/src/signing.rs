@@ -17,8 +17,8 @@ use secure_boot::verify;
 
 use crate::assembled::Assembled;
 use crate::content::{self, Failure, Reader};
-use crate::error::{Error, SigningError};
-use crate::publish::{put, set_mode, stage, write_error};
+use crate::error::{Error, SigningError, read_error, write_error};
+use crate::publish::{put, set_mode, stage};
 
 pub mod earlier;
 pub mod key_file;
@@ -184,10 +184,7 @@ impl OpenImage {
 
 /// A file as something that can be put together with more.
 pub(crate) fn whole_file(path: &Path) -> Result<Assembled, Error> {
-    let metadata = std::fs::metadata(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })?;
+    let metadata = std::fs::metadata(path).map_err(read_error(path))?;
     Ok(Assembled::of_file(path, metadata.len()))
 }
 
@@ -226,10 +223,7 @@ pub fn load_certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
 
 /// Reads a certificate or a signature.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })
+    std::fs::read(path).map_err(read_error(path))
 }
 
 /// An error of `secure-boot` about a file.

@@ -13,7 +13,7 @@ use bootloaders::boot_order::{
 };
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
-use crate::error::Error;
+use crate::error::{Error, read_error};
 
 /// Where Linux shows the variables.
 pub const EFIVARS: &str = "/sys/firmware/efi/efivars";
@@ -45,10 +45,7 @@ pub fn boot_options(efivars: &Path) -> Result<BootOptions, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(Error::NoVariables(efivars.into()));
         }
-        names => names.map_err(|source| Error::Read {
-            path: efivars.into(),
-            source,
-        })?,
+        names => names.map_err(read_error(efivars))?,
     };
     let mut found = BootOptions::default();
     for name in names {
@@ -60,7 +57,7 @@ pub fn boot_options(efivars: &Path) -> Result<BootOptions, Error> {
             continue;
         }
         let path = efivars.join(format!("{name}-{GLOBAL}"));
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path, source })?;
+        let bytes = fs::read(&path).map_err(read_error(&path))?;
         let value = bytes.get(ATTRIBUTES.len()..).unwrap_or_default();
         match number {
             Some(number) => drop(found.options.insert(number, value.to_owned())),

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tree_manifest::{TreePath, fat};
 
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::source::read_whole;
 
 /// The longest text that is read, in bytes. Entries have a few hundred.
@@ -164,9 +164,4 @@ fn space(root: &Path) -> io::Result<Space> {
         free: found.f_bavail.saturating_mul(found.f_frsize),
         total: found.f_blocks.saturating_mul(found.f_frsize),
     })
-}
-
-fn read_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    let path = PathBuf::from(path);
-    move |source| Error::Read { path, source }
 }

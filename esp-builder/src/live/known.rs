@@ -17,7 +17,7 @@ use super::inventory::{Found, Inventory, is_below};
 use super::steps::State;
 use crate::assembled::Assembled;
 use crate::content::{self, holds_secrets};
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 
 /// Where a run writes down what is ours, on the ESP.
@@ -44,7 +44,7 @@ pub fn load_state(mounts: &Mounts) -> Result<(Manifest, Option<String>), Error> 
     let path = path.on(mount);
     match std::fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Manifest::default(), None)),
-        Err(source) => Err(Error::Read { path, source }),
+        Err(error) => Err(read_error(&path)(error)),
         Ok(text) => Ok(match Manifest::parse(&text) {
             Ok(manifest) => (manifest, None),
             Err(error) => (
@@ -180,10 +180,7 @@ impl SourceDigests {
 /// # Errors
 /// When it cannot be read.
 pub fn digest_of(path: &Path) -> Result<Sha256, Error> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = read_error(path);
     let (digest, _) = File::open(path)
         .and_then(Sha256::of_reader)
         .map_err(failed)?;

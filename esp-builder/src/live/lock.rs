@@ -6,7 +6,7 @@ use std::fs::File;
 use rustix::fs::{FlockOperation, flock};
 
 use super::execute::Mounts;
-use crate::error::Error;
+use crate::error::{Error, read_error};
 
 /// Holds the partitions of a target as long as it lives.
 #[derive(Debug)]
@@ -19,10 +19,7 @@ pub struct Locks(#[expect(dead_code, reason = "the files hold the locks")] Vec<F
 pub fn all(mounts: &Mounts) -> Result<Locks, Error> {
     let mut files = Vec::new();
     for path in mounts.values() {
-        let failed = |source| Error::Read {
-            path: path.clone(),
-            source,
-        };
+        let failed = read_error(path);
         let file = File::open(path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => files.push(file),

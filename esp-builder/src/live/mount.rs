@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, read_error};
 
 /// The magic number of FAT file systems (`statfs(2)`).
 const FAT: u64 = 0x4d44;
@@ -20,10 +20,7 @@ pub fn check(path: &Path) -> Result<(), Error> {
         path: path.to_owned(),
         what,
     };
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = read_error(path);
     let own = fs::metadata(path).map_err(failed)?;
     if !own.is_dir() {
         return Err(refuse("is not a directory"));

@@ -7,13 +7,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bootloaders::load_option::GptPartition;
 use rustix::fs::{major, minor};
 
 use super::mount;
-use crate::error::Error;
+use crate::error::{Error, read_error};
 
 /// The kernel counts in these bytes, whatever the blocks of the disk.
 const SECTOR: u64 = 512;
@@ -35,10 +35,7 @@ const ENTRY: usize = 128;
 /// # Errors
 /// When it is on none, or when the table of the disk cannot be read.
 pub fn of_mount(mount: &Path) -> Result<GptPartition, Error> {
-    let failed = |source| Error::Read {
-        path: mount.into(),
-        source,
-    };
+    let failed = read_error(mount);
     // A folder of another file system is on a partition too, but not the one that
     // firmware finds its files on.
     if mount::check(mount).is_err() {
@@ -86,10 +83,7 @@ fn find(folder: &Path, devices: &Path, mount: &Path) -> Result<GptPartition, Err
     };
     let device = devices.join(device_name(disk)?);
     let table = File::open(&device).and_then(|disk| entry(&disk, block, own.number));
-    let table = table.map_err(|source| Error::Read {
-        path: device.clone(),
-        source,
-    })?;
+    let table = table.map_err(read_error(&device))?;
     match table {
         Some(found)
             if GptPartition {
@@ -158,10 +152,7 @@ fn number_in(path: &Path) -> Result<u64, Error> {
 }
 
 fn text_of(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::Read {
-        path: PathBuf::from(path),
-        source,
-    })
+    fs::read_to_string(path).map_err(read_error(path))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

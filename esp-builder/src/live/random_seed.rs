@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::steps::temporary;
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::plan::random_seed_path;
 
 /// What the boot loader takes, in bytes; it passes over less.
@@ -35,12 +35,9 @@ pub fn write_if_absent(esp: &Path) -> Result<bool, Error> {
     match fs::symlink_metadata(&path) {
         Ok(_) => return Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(Error::Read { path, source }),
+        Err(error) => return Err(read_error(&path)(error)),
     }
-    let seed = draw().map_err(|source| Error::Read {
-        path: SOURCE.into(),
-        source,
-    })?;
+    let seed = draw().map_err(read_error(Path::new(SOURCE)))?;
     if let Err(source) = write(&seed, &unfinished, &path) {
         // What was not renamed is of no use; the first error is the one that counts.
         let _ = fs::remove_file(&unfinished);

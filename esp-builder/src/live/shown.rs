@@ -11,7 +11,7 @@ use bootloaders::uki::os_release::OsRelease;
 use bootloaders::uki::profile;
 use secure_boot::measure::uki;
 
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::source::read_at_most;
 
 /// The longest text that is read, in bytes; texts of menus have some hundred.
@@ -32,10 +32,7 @@ pub(super) struct Shown {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn shown(path: &Path) -> Result<Vec<Shown>, Error> {
-    let failed = |source| Error::Read {
-        path: path.into(),
-        source,
-    };
+    let failed = read_error(path);
     let head = read_at_most(path, pe::HEAD as u64).map_err(failed)?;
     let Ok(image) = PeImage::parse(&head) else {
         return Ok(Vec::new());

@@ -10,8 +10,8 @@ use tree_manifest::{Entry, Kind, Manifest, check};
 
 use super::{ImageMeasurement, Wanted, open};
 use crate::assembled::Assembled;
-use crate::error::{Error, SigningError};
-use crate::publish::{MANIFEST, MEASUREMENTS, put, set_mode, stage, write_error};
+use crate::error::{Error, SigningError, write_error};
+use crate::publish::{MANIFEST, MEASUREMENTS, put, set_mode, stage};
 
 /// What is predicted of the images of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

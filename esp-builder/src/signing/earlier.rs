@@ -18,7 +18,7 @@ use tree_manifest::{Entry, Manifest, Piece, Source};
 
 use crate::assembled::Assembled;
 use crate::content::Reader;
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::live::changes::{Place, recorded};
 use crate::live::execute::Mounts;
 use crate::signing::{OpenImage, Signer, refused};
@@ -160,10 +160,7 @@ fn changed_fields(image: &Assembled, name: &Path) -> Result<(u64, u64), Error> {
     let mut head = vec![0; usize::try_from(length.min(HEAD)).unwrap_or(0)];
     let reader = Reader::open(image).map_err(|failure| failure.into_error(name))?;
     let read = reader.read_exact_at(&mut head, 0);
-    read.map_err(|source| Error::Read {
-        path: name.into(),
-        source,
-    })?;
+    read.map_err(read_error(name))?;
     let layout = Image::parse(&head, length).and_then(|layout| layout.changed_fields());
     layout.map_err(refused(name))
 }

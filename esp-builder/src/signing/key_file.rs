@@ -8,8 +8,7 @@ use std::path::Path;
 
 use secure_boot::key::{self, PrivateKey};
 
-use crate::error::{Error, SigningError};
-use crate::publish::write_error;
+use crate::error::{Error, SigningError, read_error, write_error};
 use crate::signing::refused;
 
 /// The store that everybody reads, wherever another one is configured.
@@ -23,10 +22,7 @@ const LONGEST: u64 = 64 * 1024;
 /// [`SigningError::ExposedKey`] when it lies in a store or others than its owner have a
 /// right to it; and when it cannot be read or used.
 pub fn load(path: &Path, store_dir: &Path) -> Result<PrivateKey, Error> {
-    let read = |source| Error::Read {
-        path: path.into(),
-        source,
-    };
+    let read = read_error(path);
     let exposed = |reason: String| {
         Error::from(SigningError::ExposedKey {
             path: path.into(),

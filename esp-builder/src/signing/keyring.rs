@@ -16,8 +16,7 @@ use secure_boot::variable::{Variable, signature_lists, signed_update};
 use tree_manifest::Sha256;
 use uuid::Uuid;
 
-use crate::error::{Error, SigningError};
-use crate::publish::write_error;
+use crate::error::{Error, SigningError, write_error};
 use crate::signing::{key_file, refused};
 
 /// What to make.

@@ -18,9 +18,9 @@ use tree_manifest::{Entry, Manifest, Role, Sha256, SignatureState, Source, TreeP
 
 use crate::assembled::Assembled;
 use crate::content;
-use crate::error::{Error, SigningError};
+use crate::error::{Error, SigningError, write_error};
 use crate::live::changes::Place;
-use crate::publish::{MANIFEST, put, stage, write_error};
+use crate::publish::{MANIFEST, put, stage};
 use crate::signing::{OpenImage, read, refused, whole_file, write as write_image};
 
 /// The document that says what must be signed.

@@ -7,7 +7,7 @@ use bootloaders::menu::{Shown, shown};
 use tree_manifest::{ByteSize, Entry, GenerationId, Kind, Manifest, Role, TreePath};
 
 use super::MenuEntry;
-use crate::error::Error;
+use crate::error::{Error, read_error};
 use crate::generation::whole;
 use crate::live::changes::recorded;
 use crate::live::execute::Mounts;
@@ -38,7 +38,7 @@ pub(super) fn lines(
         for found in files {
             let path = found.path.on(&mounts[*role]);
             let bytes = read_at_most(&path, LONGEST);
-            let bytes = bytes.map_err(|source| Error::Read { path, source })?;
+            let bytes = bytes.map_err(read_error(&path))?;
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let lines = shown(found.path.name(), &text);
             // Of rEFInd there are two, one beside each binary.
