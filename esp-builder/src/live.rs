@@ -7,7 +7,7 @@
 //! inventory ┘
 //! ```
 //!
-//! [`changes`], [`space`], [`steps`] and [`diff`] are pure; [`inventory`], [`known`] and
+//! [`changes`], [`space`], [`steps`] and [`diff`] are pure; [`inventory`], [`known`], [`state`] and
 //! [`execute`] look and write, as do [`random_seed`] and, for firmware's menu,
 //! [`partition`] and [`efivars`].
 
@@ -27,6 +27,7 @@ pub mod partition;
 pub mod random_seed;
 mod shown;
 pub mod space;
+pub mod state;
 pub mod status;
 pub mod steps;
 pub mod verify;

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::extras::{self, Extra};
 use crate::generation::describe_entry;
 use crate::images::{Home, Images};
-use crate::live::known;
+use crate::live::state;
 use crate::loader::LoaderBinary;
 use crate::settings::Settings;
 
@@ -308,7 +308,7 @@ impl TreePlan {
 
     /// Keeps extra files from the places of what is written outside of plans.
     fn reserve(&mut self) -> Result<(), Error> {
-        let (role, state) = known::state_place();
+        let (role, state) = state::state_place();
         self.claim(&role, state, "what `install` writes down", false)?;
         let seed = random_seed_path();
         self.claim(&Role::esp(), seed, "the boot loader's random seed", false)

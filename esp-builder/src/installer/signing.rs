@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use esp_builder::live::known::load_state;
+use esp_builder::live::state::load_state;
 use esp_builder::plan::TreePlan;
 use esp_builder::signing::earlier::{Earlier, is_signed};
 use esp_builder::signing::{Signer, tree};

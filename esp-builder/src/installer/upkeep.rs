@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use esp_builder::live::changes::Place;
 use esp_builder::live::execute::Mounts;
 use esp_builder::live::install::{Installation, Policy, prepare};
-use esp_builder::live::known::{self, SourceDigests};
+use esp_builder::live::known::SourceDigests;
+use esp_builder::live::state;
 use esp_builder::live::{self, booted, efivars};
 use esp_builder::plan::TreePlan;
 use tree_manifest::{Manifest, Role};
@@ -103,7 +104,7 @@ pub(super) fn status(args: &PartitionArgs) -> Result<ExitCode, Failure> {
 
 /// What was written down of a target; it must be there.
 fn state_of(mounts: &Mounts) -> Result<Manifest, Failure> {
-    let (state, damage) = known::load_state(mounts)?;
+    let (state, damage) = state::load_state(mounts)?;
     if damage.is_some() || state.trees.is_empty() {
         let esp = mounts.get(&Role::esp()).cloned().unwrap_or_default();
         return Err(Failure::NoState { esp, damage });

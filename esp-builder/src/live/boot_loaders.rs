@@ -12,7 +12,8 @@ use tree_manifest::Role;
 
 use super::changes::{Place, recorded};
 use super::execute::Mounts;
-use super::known::{digest_of, load_state};
+use super::known::digest_of;
+use super::state::load_state;
 use crate::error::Error;
 use crate::loader::{self, LoaderBinary};
 
@@ -106,7 +107,7 @@ mod tests {
     use bootloaders::systemd_boot;
     use tree_manifest::{Entry, File, Manifest, SignatureState, Source};
 
-    use crate::live::known::state_place;
+    use crate::live::state::state_place;
     use crate::plan::Recipe;
     use crate::testkit::{X64, pe};
 

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tree_manifest::{Kind, Manifest, Role, Sha256, TreePath};
 
 use super::inventory::{Found, Inventory};
-use super::known::{SourceDigests, state_place};
+use super::known::SourceDigests;
+use super::state::state_place;
 use super::steps::is_temporary;
 use crate::plan::{PlannedFile, Recipe, TreePlan};
 

@@ -12,8 +12,8 @@ use tree_manifest::{ByteSize, Entry, GenerationId, Kind, Manifest, Role, TreePat
 use super::changes::recorded;
 use super::execute::Mounts;
 use super::inventory::{Found, Inventory, Space};
-use super::known::load_state;
 use super::shown::{Shown, shown};
+use super::state::load_state;
 use super::steps::is_removable;
 use super::verify::exclusive_bytes;
 use crate::error::Error;
