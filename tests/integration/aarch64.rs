@@ -1,6 +1,6 @@
 use std::fs;
 
-use integration_tests::{BootOptions, Firmware, GuestReport, Peer, boot, lab};
+use integration_tests::{BootOptions, Firmware, GuestReport, Peer, boot, boot_until, lab};
 use serde_json::{Value, json};
 
 use crate::kit::{Kit, esp};
@@ -106,6 +106,29 @@ fn entries_and_images_boot_with_the_device_tree_of_their_system() {
         assert_eq!(report.get("model"), Some(OTHER_MODEL), "{report:?}");
         assert!(report.kernel().ends_with("-arm64"), "{report:?}");
     }
+}
+
+/// Such a kernel has a command line and an initrd built in; this one has not, and so it comes
+/// no further than to where it needs them.
+#[test]
+fn firmware_starts_a_kernel_alone() {
+    let kit = Kit::empty();
+    kit.esp_builder()
+        .args(["--bootloader", "efi-stub", "--kernel"])
+        .arg(lab::foreign("arm64").join("vmlinuz"))
+        .arg("out")
+        .ok();
+    kit.describe(
+        "",
+        &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
+    );
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let options = BootOptions {
+        arch: Some("aa64"),
+        ..BootOptions::default()
+    };
+    let serial = boot_until(&kit.image(), &options, "Unable to mount root fs");
+    assert!(serial.contains("Linux version "), "{serial}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::fs;
 
-use integration_tests::{BootOptions, GuestReport, Peer, boot, lab};
+use integration_tests::{BootOptions, GuestReport, Peer, binary, boot, lab};
 
 use crate::kit::{Kit, esp};
 use crate::system::real_document;
@@ -58,6 +58,32 @@ fn refind_boots_the_older_generation() {
         report.cmdline().ends_with("init=/init console=ttyS0 quiet"),
         "{report:?}"
     );
+}
+
+#[test]
+fn firmware_starts_the_image_of_the_older_generation_with_what_lies_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stub = lab::systemd_stub();
+    fs::create_dir(folder.path().join("extra")).unwrap();
+    binary::esp_builder(folder.path())
+        .args(["uki", "--quiet", "--addon", "--cmdline=added=yes", "--stub"])
+        .arg(stub.with_file_name("addonx64.efi.stub"))
+        .args(["--output", "extra/a.addon.efi"])
+        .ok();
+    let extra = folder.path().join("extra").display().to_string();
+    let stub = stub.display().to_string();
+    let arguments = [
+        "--bootloader",
+        "uki",
+        "--stub",
+        &stub,
+        "--uki-extra",
+        &extra,
+    ];
+    let report = boot_older(&arguments, "", &BootOptions::default());
+    let cmdline = "init=/init console=ttyS0 quiet added=yes";
+    assert_eq!(report.cmdline(), cmdline, "{report:?}");
+    assert!(report.efi("StubInfo").unwrap().starts_with("systemd-stub"));
 }
 
 /// Firmware with Microsoft's keys trusts shim, shim Debian's GRUB, and that Debian's
