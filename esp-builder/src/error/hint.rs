@@ -3,14 +3,21 @@
 use super::Error;
 use super::is_absent;
 
+/// Of a document that is refused, where there is nothing better.
+const DOCUMENT: &str = "the build of a system writes its boot.json: change there what it is made \
+                        of, or leave the generation out";
+
+/// Of a list that is refused, where there is nothing better.
+const LIST: &str = "docs/esp-builder.md says what a list holds, and --generate generations-schema \
+                    prints its schema";
+
 impl Error {
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Bootspec { refusal, .. } | Self::ListRefused { refusal, .. } => {
-                return refusal.hint;
-            }
+            Self::Bootspec { refusal, .. } => refusal.hint.unwrap_or(DOCUMENT),
+            Self::ListRefused { refusal, .. } => refusal.hint.unwrap_or(LIST),
             Self::ProfileBootspec { .. } => {
                 "delete the generation: nix-env --profile PATH --delete-generations NUMBER"
             }
