@@ -69,86 +69,6 @@ let
       nix-store-prefix = partition.nixStorePrefix;
     };
 
-  partitionOptions =
-    { config, ... }:
-    {
-      options = {
-        storePaths = mkOption {
-          type = types.listOf types.path;
-          default = [ ];
-          description = "What the partition holds of the store, with all that it refers to.";
-        };
-
-        nixStorePrefix = mkOption {
-          type = types.path;
-          default = "/nix/store";
-          description = "Where they are; `/` in a partition that is mounted at {file}`/nix/store`.";
-        };
-
-        registration = mkOption {
-          type = types.bool;
-          default = cfg.registration.enable && config.nixStorePrefix != "/";
-          defaultText = lib.literalMD "where Nix is enabled, but not in a partition that is only a store";
-          description = ''
-            Whether {file}`/nix-path-registration` comes with the store paths, by which the
-            first boot makes Nix know them.
-          '';
-        };
-
-        system = mkOption {
-          type = types.nullOr types.package;
-          default = null;
-          example = lib.literalExpression "config.system.build.toplevel";
-          description = ''
-            A system that becomes generation 1 of the system profile, so that
-            {command}`nixos-rebuild switch` works in the image.
-          '';
-        };
-
-        contents = mkOption {
-          type = types.attrsOf (
-            types.submodule {
-              options.source = mkOption {
-                type = types.path;
-                description = "The file or directory.";
-              };
-            }
-          );
-          default = { };
-          example = lib.literalExpression ''{ "/EFI/tool.efi".source = "''${pkgs.tool}/tool.efi"; }'';
-          description = "Further files of the partition, by their places.";
-        };
-
-        repartConfig = mkOption {
-          type = types.attrsOf (
-            types.oneOf [
-              types.str
-              types.int
-              types.bool
-              (types.listOf types.str)
-            ]
-          );
-          default = { };
-          example = {
-            Type = "home";
-            SizeMinBytes = "512M";
-          };
-          description = "Keys of {manpage}`repart.d(5)`.";
-        };
-
-        settings = mkOption {
-          inherit (json) type;
-          default = { };
-          example = {
-            fat-type = "fat16";
-          };
-          description = "Keys of `[[partition]]` in an image description; they win.";
-        };
-      };
-
-      config.storePaths = lib.mkIf (config.system != null) [ config.system ];
-    };
-
   # Programs that may be files of the machine alone, which a build does not see.
   mayBeOfMachine =
     name:
@@ -281,7 +201,7 @@ in
     };
 
     partitions = mkOption {
-      type = types.attrsOf (types.submodule partitionOptions);
+      type = types.attrsOf (types.submodule (import ./image-partition.nix { inherit cfg json; }));
       default = { };
       example = lib.literalExpression ''
         {
