@@ -15,10 +15,16 @@
       eachSystem = make: lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
     in
     {
-      packages = eachSystem (pkgs: rec {
-        esp-builder = pkgs.callPackage ./nix/package.nix { };
-        default = esp-builder;
-      });
+      packages = eachSystem (
+        pkgs:
+        let
+          esp-builder = pkgs.callPackage ./nix/package.nix { };
+        in
+        {
+          inherit esp-builder;
+          default = esp-builder;
+        }
+      );
 
       apps = eachSystem (
         pkgs:

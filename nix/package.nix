@@ -89,6 +89,7 @@ rustPlatform.buildRustPackage {
       such trees into the partitions of a GPT image, without root or a virtual machine.
     '';
     license = lib.licenses.mit;
+    maintainers = [ ];
     platforms = lib.platforms.linux;
     mainProgram = "esp-builder";
   };

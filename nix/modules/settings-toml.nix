@@ -2,19 +2,22 @@
 # as in JSON, so that no program is needed to write it.
 { lib }:
 
-rec {
-  type = lib.types.attrsOf (
-    lib.types.oneOf [
-      lib.types.bool
-      lib.types.int
-      lib.types.str
-      (lib.types.listOf lib.types.str)
-    ]
-  );
+let
+  inherit (lib) types;
 
   text = lib.generators.toKeyValue {
     mkKeyValue = name: value: "${name} = ${builtins.toJSON value}";
   };
+in
+{
+  type = types.attrsOf (
+    types.oneOf [
+      types.bool
+      types.int
+      types.str
+      (types.listOf types.str)
+    ]
+  );
 
   # The file, where `pkgs` is at hand.
   file = pkgs: settings: pkgs.writeText "esp-builder.toml" (text settings);
