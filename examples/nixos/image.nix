@@ -31,6 +31,7 @@
     "/boot" = {
       device = "/dev/disk/by-label/ESP";
       fsType = "vfat";
+      options = [ "umask=0077" ];
     };
   };
 }

@@ -80,6 +80,9 @@ let
   # Where kernels are, the next generations bring theirs. What is not used is a hole.
   roomy.SizeMinBytes = lib.mkDefault "512M";
 
+  # Other letters than those of ASCII take several bytes each: `compose` counts them.
+  isTooLong = label: builtins.match "[ -~]{37,}" label != null;
+
   hasXbootldr = loader.xbootldrMountPoint != null;
 in
 {
@@ -261,6 +264,21 @@ in
   };
 
   config = {
+    assertions = [
+      {
+        assertion = !(cfg.esp.enable && cfg.verityStore.enable);
+        message = "image.compose.esp boots from a store that can be written, image.compose.verityStore from one that is checked: enable one of them.";
+      }
+      {
+        assertion = cfg.esp.measure -> cfg.esp.enable;
+        message = "image.compose.esp.measure predicts what the kernels of image.compose.esp leave in a TPM: enable that.";
+      }
+    ]
+    ++ lib.mapAttrsToList (name: partition: {
+      assertion = !isTooLong (partition.repartConfig.Label or "");
+      message = "image.compose.partitions.${lib.strings.escapeNixIdentifier name}: the label `${partition.repartConfig.Label}` has ${toString (lib.stringLength partition.repartConfig.Label)} letters, and a partition table holds 36.";
+    }) cfg.partitions;
+
     # So that the system can be rebuilt from within.
     boot.loader.espBuilder.enable = lib.mkIf cfg.esp.enable (lib.mkDefault true);
 

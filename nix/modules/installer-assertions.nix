@@ -122,6 +122,37 @@ let
         "refind"
       ];
     }
+    {
+      option = "extraEntries";
+      isSet = cfg.extraEntries != { };
+      by = startPrograms ++ [ "extlinux" ];
+    }
+    {
+      option = "windows";
+      isSet = cfg.windows != { };
+      by = startPrograms;
+    }
+  ]
+  ++
+    map
+      (program: {
+        option = "${program}.enable";
+        isSet = cfg.${program}.enable;
+        by = startPrograms;
+      })
+      [
+        "edk2-uefi-shell"
+        "memtest86"
+        "netbootxyz"
+      ];
+
+  # Those whose menu has programs in it, too.
+  startPrograms = [
+    "systemd-boot"
+    "grub"
+    "limine"
+    "refind"
+    "none"
   ];
 
   # Lines of a menu.

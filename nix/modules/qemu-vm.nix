@@ -146,6 +146,10 @@ in
             message = "virtualisation.composeImage takes the place of virtualisation.useBootLoader, which would build an image in the store: disable it.";
           }
           {
+            assertion = !config.virtualisation.efi.keepVariables;
+            message = "virtualisation.efi.keepVariables would build an image in the store, for its variables: disable it. Those of the machine are kept beside its disk.";
+          }
+          {
             assertion = isFull -> config.virtualisation.diskImage != null;
             message = "virtualisation.composeImage.mode = \"full\" needs virtualisation.diskImage.";
           }
@@ -170,6 +174,7 @@ in
           fileSystems.${efiSysMountPoint} = {
             device = "/dev/disk/by-label/ESP";
             fsType = "vfat";
+            options = [ "umask=0077" ];
           };
         };
       }

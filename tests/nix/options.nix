@@ -43,6 +43,21 @@ let
     expected = words;
   };
 
+  # Which of these settings each boot loader is refused.
+  refused =
+    bootloaders: settings:
+    lib.genAttrs bootloaders (
+      bootloader:
+      lib.pipe (installer (ours (settings // { inherit bootloader; }))) [
+        messages
+        (lib.splitString "\n")
+        (lib.concatMap (
+          message: lib.toList (builtins.match "boot\\.loader\\.espBuilder\\.([^ ]+) .*" message)
+        ))
+        (lib.filter (option: option != null))
+      ]
+    );
+
   # A test that an option has no such value.
   mistypes = module: {
     expr = (builtins.tryEval (builtins.deepSeq (describe module) true)).success;
@@ -169,29 +184,17 @@ lib.runTests {
       });
 
   testEachBootLoaderHasOptionsOfItsOwn = {
-    expr =
-      let
-        said =
-          bootloader:
-          lib.splitString "\n" (
-            messages (
-              installer (ours {
-                inherit bootloader;
-                consoleMode = "max";
-                loaderConf.beep = true;
-                menuPreamble = "x";
-                grub.bootVolume = "ABCD-1234";
-                limine.enrollConfig = true;
-                extlinux.deviceTreeDir = "/nix/store/0000-dtbs";
-                efiDrivers = [ "/nix/store/0000-driver" ];
-                secureBoot.enrollKeys = "/keys";
-                secureBoot.shim = "/shim";
-              })
-            )
-          );
-        word = message: lib.head (lib.splitString " " (lib.removePrefix "boot.loader.espBuilder." message));
-      in
-      lib.genAttrs [ "systemd-boot" "grub" "uki" ] (bootloader: map word (said bootloader));
+    expr = refused [ "systemd-boot" "grub" "uki" ] {
+      consoleMode = "max";
+      loaderConf.beep = true;
+      menuPreamble = "x";
+      grub.bootVolume = "ABCD-1234";
+      limine.enrollConfig = true;
+      extlinux.deviceTreeDir = "/nix/store/0000-dtbs";
+      efiDrivers = [ "/nix/store/0000-driver" ];
+      secureBoot.enrollKeys = "/keys";
+      secureBoot.shim = "/shim";
+    };
     expected = {
       systemd-boot = [
         "menuPreamble"
@@ -217,6 +220,32 @@ lib.runTests {
         "efiDrivers"
         "secureBoot.enrollKeys"
         "secureBoot.shim"
+      ];
+    };
+  };
+
+  testProgramsNeedAMenu = {
+    expr = refused [ "refind" "extlinux" "uki" ] {
+      edk2-uefi-shell.enable = true;
+      extraEntries."tool.conf" = "title x";
+      memtest86.enable = true;
+      netbootxyz.enable = true;
+      windows."11" = "HD0b";
+    };
+    expected = {
+      refind = [ ];
+      extlinux = [
+        "windows"
+        "edk2-uefi-shell.enable"
+        "memtest86.enable"
+        "netbootxyz.enable"
+      ];
+      uki = [
+        "extraEntries"
+        "windows"
+        "edk2-uefi-shell.enable"
+        "memtest86.enable"
+        "netbootxyz.enable"
       ];
     };
   };
@@ -780,6 +809,47 @@ lib.runTests {
       image.compose.version = "8";
     });
     expected = "image.compose.sysupdate needs system.image.version, by which a machine knows what it runs, and the same image.compose.version.";
+  };
+
+  testLabelsFitTheTable = {
+    expr =
+      map
+        (
+          label:
+          messages (image {
+            image.compose.partitions.root.repartConfig = {
+              Type = "root";
+              Label = label;
+            };
+          })
+        )
+        [
+          "123456789012345678901234567890123456"
+          "1234567890123456789012345678901234567"
+          "ääääääääääääääääääääääääääääääääääää"
+        ];
+    expected = [
+      ""
+      "image.compose.partitions.root: the label `1234567890123456789012345678901234567` has 37 letters, and a partition table holds 36."
+      ""
+    ];
+  };
+
+  testAStoreIsWrittenOrChecked = {
+    expr = messages (image {
+      image.compose = {
+        esp.enable = true;
+        verityStore.enable = true;
+      };
+    });
+    expected = "image.compose.esp boots from a store that can be written, image.compose.verityStore from one that is checked: enable one of them.";
+  };
+
+  testWhatIsMeasuredIsThere = {
+    expr = messages (image {
+      image.compose.esp.measure = true;
+    });
+    expected = "image.compose.esp.measure predicts what the kernels of image.compose.esp leave in a TPM: enable that.";
   };
 
   testSizesAreSizes = mistypes { image.compose.imageSize = "8 GB"; };
