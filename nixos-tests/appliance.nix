@@ -17,12 +17,8 @@
   testScript =
     { nodes, ... }:
     ''
-      ${builtins.readFile ./from_image.py}
+      ${import ./start-from-image.nix nodes.machine}
 
-      start_from(
-          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
-          "${nodes.machine.virtualisation.qemu.package}",
-      )
       machine.succeed("dmsetup status usr | grep 'verity V'")
       assert "usrhash=" in machine.succeed("cat /proc/cmdline")
       machine.fail("test -e /nix/var/nix/db")

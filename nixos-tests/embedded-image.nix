@@ -13,16 +13,14 @@
   testScript =
     { nodes, ... }:
     ''
-      ${builtins.readFile ./from_image.py}
+      ${import ./start-from-image.nix nodes.machine}
 
-      start_from(
-          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
-          "${nodes.machine.virtualisation.qemu.package}",
-      )
       machine.succeed("bootctl status >&2", "nix-store --verify --check-contents")
       machine.succeed("$(readlink -f /run/current-system)/bin/switch-to-configuration boot")
       machine.succeed("grep -x 'default nixos-generation-1.conf' /boot/loader/loader.conf")
       with subtest("the root has grown with the disk"):
           machine.succeed("test $(df --output=size --block-size=M / | tail -n 1 | tr -d M) -gt 3000")
+      machine.succeed("sfdisk --verify /dev/vda >&2")
+      machine.succeed("umount /boot", "fsck.vfat -n /dev/disk/by-label/ESP >&2")
     '';
 }

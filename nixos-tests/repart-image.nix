@@ -13,12 +13,10 @@
   testScript =
     { nodes, ... }:
     ''
-      ${builtins.readFile ./from_image.py}
+      ${import ./start-from-image.nix nodes.machine}
 
-      start_from(
-          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
-          "${nodes.machine.virtualisation.qemu.package}",
-      )
       machine.succeed("bootctl status >&2", "nix-store --verify --check-contents")
+      machine.succeed("sfdisk --verify /dev/vda >&2")
+      machine.succeed("umount /boot", "fsck.vfat -n /dev/disk/by-label/ESP >&2")
     '';
 }

@@ -36,7 +36,6 @@ in
   testScript =
     { nodes, ... }:
     ''
-      ${builtins.readFile ./from_image.py}
       ${builtins.readFile ./generations.py}
 
       sysupdate = "/run/current-system/systemd/lib/systemd/systemd-sysupdate"
@@ -48,10 +47,8 @@ in
           return machine.succeed("sed -n 's/^IMAGE_VERSION=//p' /etc/os-release").strip('"\n')
 
 
-      start_from(
-          "${nodes.machine.system.build.image}/${nodes.machine.image.filePath}",
-          "${nodes.machine.virtualisation.qemu.package}",
-      )
+      ${import ./start-from-image.nix nodes.machine}
+
       assert version() == "1"
       machine.succeed("mkdir -p /var/updates")
       machine.succeed("mount -t 9p -o trans=virtio,version=9p2000.L updates /var/updates")
