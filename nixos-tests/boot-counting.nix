@@ -1,5 +1,11 @@
-# An entry that never becomes good is tried three times; then the one before it starts. A good
-# one loses its counter.
+# A good entry loses its counter. One that never becomes good is tried three times; then the one
+# before it starts.
+let
+  counting = {
+    imports = [ ./installed.nix ];
+    boot.loader.espBuilder.bootCounting.enable = true;
+  };
+in
 {
   name = "esp-builder-boot-counting";
 
@@ -7,12 +13,11 @@
     machine =
       { nodes, ... }:
       {
-        imports = [ ./installed.nix ];
-        virtualisation.additionalPaths = map (node: node.system.build.toplevel) [ nodes.bad ];
+        imports = [ counting ];
+        virtualisation.additionalPaths = [ nodes.bad.system.build.toplevel ];
       };
     bad = {
-      imports = [ ./installed.nix ];
-      boot.loader.espBuilder.bootCounting.enable = true;
+      imports = [ counting ];
       system.nixos.label = "bad";
       # What must be reached for a boot to be good never is.
       systemd.services.never-good = {
@@ -31,6 +36,9 @@
 
       machine.start()
       machine.wait_for_unit("multi-user.target")
+      machine.wait_for_unit("systemd-bless-boot.service")
+      assert not any("+" in name for name in entries()), entries()
+
       good = machine.succeed("readlink -f /run/booted-system")
       activate("${nodes.bad.system.build.toplevel}")
       assert any("+3-0.conf" in name for name in entries()), entries()
@@ -41,5 +49,6 @@
           assert any(f"{left}.conf" in name for name in entries()), entries()
       restart()
       assert machine.succeed("readlink -f /run/booted-system") == good
+      judge()
     '';
 }

@@ -10,7 +10,7 @@ def activate(system: str) -> None:
 
 def entries() -> list[str]:
     """The names of the files of the menu, sorted."""
-    return machine.succeed("ls $(bootctl --print-boot-path)/loader/entries").split()
+    return sorted(machine.succeed("ls $(bootctl --print-boot-path)/loader/entries").split())
 
 
 def restart() -> None:
@@ -22,6 +22,9 @@ def restart() -> None:
 
 
 def judge() -> None:
-    """Asks bootctl and fsck for a verdict."""
-    machine.succeed("bootctl status >&2", "bootctl list >&2")
-    machine.succeed("esp-builder verify --esp $(bootctl --print-esp-path)")
+    """Asks bootctl, sfdisk and fsck for a verdict on the disk of a machine."""
+    machine.succeed("bootctl status >&2", "bootctl list >&2", "sfdisk --verify /dev/vda >&2")
+    esp = machine.succeed("bootctl --print-esp-path").strip()
+    machine.succeed(f"esp-builder verify --esp {esp}")
+    # One that is mounted has a mark that it was not unmounted.
+    machine.succeed(f"umount {esp}", "fsck.vfat -n /dev/disk/by-label/ESP >&2", f"mount {esp}")

@@ -9,6 +9,7 @@
       systemd.enable = true;
       systemd.services.keep-secret = {
         requiredBy = [ "initrd.target" ];
+        after = [ "initrd-nixos-copy-secrets.service" ];
         before = [ "initrd-switch-root.target" ];
         unitConfig.DefaultDependencies = false;
         unitConfig.ConditionPathExists = "/secret";
@@ -28,5 +29,7 @@
     machine.succeed("$(readlink -f /run/current-system)/bin/switch-to-configuration boot")
     restart()
     assert machine.succeed("cat /run/secret") == "hidden\n"
+    assert machine.succeed("stat --format %a /run/secret").strip() == "600"
+    machine.fail("runuser -u nobody -- ls /boot")
   '';
 }

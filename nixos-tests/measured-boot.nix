@@ -6,11 +6,18 @@
     { pkgs, ... }:
     {
       imports = [ ./uki-machine.nix ];
+      # The phases of a boot are measured too, on demand.
+      boot.initrd.systemd.tpm2.pcrphases.enable = true;
+      systemd.tpm2.pcrphases.enable = true;
       environment.systemPackages = [
         pkgs.jq
         pkgs.tpm2-tools
       ];
-      virtualisation.tpm.enable = true;
+      virtualisation = {
+        # By itself, this firmware has no driver for a TPM, and nothing is measured.
+        efi.OVMF = (pkgs.OVMF.override { tpmSupport = true; }).fd;
+        tpm.enable = true;
+      };
     };
 
   testScript = ''

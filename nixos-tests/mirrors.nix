@@ -25,6 +25,7 @@
     machine.succeed("$(readlink -f /run/current-system)/bin/switch-to-configuration boot")
     # The random seed is each one's own.
     machine.succeed("diff -r -x random-seed /boot /boot-fallback")
+    judge()
     machine.succeed("rm -r /boot/EFI /boot/loader", "umount /boot")
     restart()
   '';

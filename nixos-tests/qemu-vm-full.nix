@@ -8,14 +8,23 @@
   testScript = ''
     ${builtins.readFile ./generations.py}
 
+
+    def composed() -> list[tuple[str, int]]:
+        """The disks that were composed, and when."""
+        disks = machine.state_dir.glob("machine-compose/*.raw")
+        return [(disk.name, disk.stat().st_mtime_ns) for disk in disks]
+
+
     machine.start()
     machine.wait_for_unit("multi-user.target")
     assert machine.succeed("findmnt --noheadings --output FSTYPE /").strip() == "ext4"
     machine.fail("mount | grep 9p | grep /nix")
+    judge()
+    before = composed()
+    assert len(before) == 1, before
     machine.succeed("echo kept > /root/kept")
     restart()
     assert machine.succeed("cat /root/kept") == "kept\n"
-    # One that is mounted has a mark that it was not unmounted.
-    machine.succeed("umount /boot", "fsck.vfat -n /dev/disk/by-label/ESP")
+    assert composed() == before
   '';
 }

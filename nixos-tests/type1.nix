@@ -7,7 +7,7 @@
       { nodes, ... }:
       {
         imports = [ ./installed.nix ];
-        virtualisation.additionalPaths = map (node: node.system.build.toplevel) [ nodes.newer ];
+        virtualisation.additionalPaths = [ nodes.newer.system.build.toplevel ];
       };
     newer = {
       imports = [ ./installed.nix ];

@@ -23,6 +23,11 @@
     machine.succeed("$(readlink -f /run/current-system)/bin/switch-to-configuration boot")
     assert entries() == ["nixos-generation-1.conf"], entries()
     machine.fail("test -e /efi/EFI/nixos")
+    machine.succeed("bootctl status >&2", "sfdisk --verify /dev/vda >&2")
+    machine.succeed("esp-builder verify --esp /efi --boot /boot")
+    machine.succeed("umount /efi /boot")
+    for label in ("ESP", "BOOT"):
+        machine.succeed(f"fsck.vfat -n /dev/disk/by-label/{label} >&2")
     restart()
   '';
 }
