@@ -2,6 +2,8 @@
 # comes from sources.
 {
   nixpkgs,
+  # The same with the change that docs/nixos.md proposes.
+  proposal ? null,
   # esp-builder and compose.
   programs,
   # What boots: a kernel, an initrd that reports, and a boot loader.
@@ -17,9 +19,9 @@ let
   inherit (pkgs) lib;
   modules = import ../../nix/modules;
 
-  system =
-    parts:
-    import (nixpkgs + "/nixos/lib/eval-config.nix") {
+  systemOf =
+    tree: parts:
+    import (tree + "/nixos/lib/eval-config.nix") {
       system = null;
       modules = [
         (import ./guest.nix { inherit kernel initrd; })
@@ -27,6 +29,8 @@ let
       ]
       ++ parts;
     };
+
+  system = systemOf nixpkgs;
 
   # The boot loader of this machine may be another one than that of the builds.
   ownBootLoader.boot.loader.espBuilder.settings.systemd-boot = [ "${systemdBoot}" ];
@@ -99,28 +103,45 @@ let
       }
     ];
 
+  # Debian's firmware, and a boot loader that does not wait.
+  ownFirmware = {
+    boot.loader.timeout = 0;
+    virtualisation = {
+      graphics = false;
+      efi = {
+        firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+        variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+        OVMF = pkgs.emptyDirectory // {
+          systemManagementModeRequired = false;
+        };
+      };
+    };
+  };
+
+  machineOf =
+    tree: parts:
+    systemOf tree (
+      [
+        (tree + "/nixos/modules/virtualisation/qemu-vm.nix")
+        ownBootLoader
+        ownFirmware
+      ]
+      ++ parts
+    );
+
   machine =
     mode:
-    system [
-      (nixpkgs + "/nixos/modules/virtualisation/qemu-vm.nix")
+    machineOf nixpkgs [
       modules.qemu-vm
       ../../examples/nixos/vm.nix
-      ownBootLoader
-      {
-        boot.loader.timeout = 0;
-        virtualisation = {
-          composeImage.mode = lib.mkForce mode;
-          graphics = false;
-          efi = {
-            firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-            variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
-            OVMF = pkgs.emptyDirectory // {
-              systemManagementModeRequired = false;
-            };
-          };
-        };
-      }
+      { virtualisation.composeImage.mode = lib.mkForce mode; }
     ];
+
+  # An image of ours, where qemu-vm.nix itself would have made one.
+  proposed = machineOf proposal [
+    modules.image
+    ../../examples/nixos/system-image.nix
+  ];
 
   # What the guest is rebuilt to.
   rebuilt = system [
@@ -214,20 +235,25 @@ let
     )
   ];
 in
-pkgs.linkFarm "systems" {
-  hook = installer.config.system.build.installBootLoader;
-  first = installer.config.system.build.toplevel;
-  second = newer.config.system.build.toplevel;
+pkgs.linkFarm "systems" (
+  {
+    hook = installer.config.system.build.installBootLoader;
+    first = installer.config.system.build.toplevel;
+    second = newer.config.system.build.toplevel;
 
-  inherit (image.config.system.build) image;
-  again = image.config.system.build.image.overrideAttrs { again = true; };
-  variant = stock.config.system.build.images.compose;
-  machine = stock.config.system.build.vm;
-  older = (appliance "1").config.system.build.image;
-  newer = (appliance "2").config.system.build.image;
-  transfers = (appliance "1").config.system.build.sysupdateTransfers;
-  guest = guest.config.system.build.imageSpec;
+    inherit (image.config.system.build) image;
+    again = image.config.system.build.image.overrideAttrs { again = true; };
+    variant = stock.config.system.build.images.compose;
+    machine = stock.config.system.build.vm;
+    older = (appliance "1").config.system.build.image;
+    newer = (appliance "2").config.system.build.image;
+    transfers = (appliance "1").config.system.build.sysupdateTransfers;
+    guest = guest.config.system.build.imageSpec;
 
-  esp = (machine "esp").config.system.build.vm;
-  full = (machine "full").config.system.build.vm;
-}
+    esp = (machine "esp").config.system.build.vm;
+    full = (machine "full").config.system.build.vm;
+  }
+  // lib.optionalAttrs (proposal != null) {
+    proposed = proposed.config.system.build.vm;
+  }
+)
