@@ -12,6 +12,7 @@ mod partition;
 mod rules;
 mod verity_set;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -196,7 +197,8 @@ impl ImageConfig {
             .extension()
             .is_some_and(|extension| extension == "json");
         let config: Self = if is_json {
-            serde_json::from_str(text).map_err(|error| Error::config(path, error.to_string()))?
+            serde_json::from_str(text)
+                .map_err(|error| Error::config(path, describe_json(&error)))?
         } else {
             toml::from_str(text).map_err(|error| Error::config(path, describe(&error, text)))?
         };
@@ -282,6 +284,13 @@ impl ImageConfig {
         if count > 128 {
             return Err(format!("{count} partitions; a GPT has 128"));
         }
+        let has_small_sectors = matches!(self.image.format, OutputFormat::Vhd | OutputFormat::Vmdk);
+        if has_small_sectors && self.sector_size() != SectorSize::S512 {
+            let format = self.image.format.name();
+            return Err(format!(
+                "disks of the format {format} have sectors of 512 bytes"
+            ));
+        }
         let architecture = self
             .image
             .architecture
@@ -294,6 +303,7 @@ impl ImageConfig {
                 .and_then(|()| engine::check(self.image.engine, partition));
             settled.map_err(|message| format!("partition {number}: {message}"))?;
         }
+        check_uuids(&self.partitions)?;
         verity_sets(&self.partitions)?;
         Ok(())
     }
@@ -325,6 +335,21 @@ impl ImageConfig {
     }
 }
 
+/// Refuses a GUID that two partitions were given; zeros are none.
+fn check_uuids(partitions: &[PartitionConfig]) -> Result<(), String> {
+    let given = (1..).zip(partitions);
+    let given = given.filter_map(|(number, partition)| Some((number, partition.uuid?)));
+    let mut known: BTreeMap<Uuid, u32> = BTreeMap::new();
+    for (number, uuid) in given.filter(|(_, uuid)| !uuid.is_nil()) {
+        if let Some(first) = known.insert(uuid, number) {
+            return Err(format!(
+                "partitions {first} and {number} have one `uuid`, {uuid}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Reads a description.
 ///
 /// # Errors
@@ -353,6 +378,16 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     });
     let message = spelling::suggest(error.message());
     format!("{}{message}", place.unwrap_or_default())
+}
+
+/// The same of JSON, whose errors name their place at the end.
+fn describe_json(error: &serde_json::Error) -> String {
+    let (text, line) = (error.to_string(), error.line());
+    let place = format!(" at line {line} column {}", error.column());
+    match text.strip_suffix(&place) {
+        Some(message) => format!("line {line}: {}", spelling::suggest(message)),
+        None => text,
+    }
 }
 
 #[cfg(test)]

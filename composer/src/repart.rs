@@ -274,6 +274,10 @@ fn check_version(config: &ImageConfig, tools: &Tools) -> Result<(), Error> {
                 return Err(too_old(key, since));
             }
         }
+        let has_option = |item: &String| item.ends_with(":fsverity=copy");
+        if version < 258 && partition.copy_files.iter().any(has_option) {
+            return Err(too_old("fsverity", 258));
+        }
     }
     Ok(())
 }

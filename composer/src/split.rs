@@ -11,6 +11,9 @@ use crate::plan::{self, ImagePlan, PlannedPartition};
 /// The name of a file where none is said: the type of the partition.
 const DEFAULT_NAME: &str = "%t";
 
+/// What stands for the type, its GUID, the UUID and the number of a partition in names.
+pub(crate) const SPECIFIERS: [char; 4] = ['t', 'T', 'U', 'n'];
+
 /// What stands for a version, and for a UUID, in patterns of systemd-sysupdate.
 const VERSION: &str = "@v";
 const UUID: &str = "@u";
@@ -142,7 +145,7 @@ fn expand(
             }
         }
     }
-    if expanded.is_empty() || expanded.contains(['/', '\0']) {
+    if expanded.is_empty() || expanded.contains(|c: char| c == '/' || c.is_control()) {
         return Err(format!("`{}` is no name of a file", text.escape_debug()));
     }
     Ok(expanded)

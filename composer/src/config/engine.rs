@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Engine, PartitionConfig};
+use super::partition::copy_options;
+use super::{Encrypt, Engine, FileSystem, Minimize, PartitionConfig};
 
 /// Keys that only systemd-repart can act on.
 const REPART_ONLY: [&str; 14] = [
@@ -45,7 +46,36 @@ pub fn check(engine: Engine, partition: &PartitionConfig) -> Result<(), String> 
             return Err(refusal(engine, &format!("`{key}`"), other));
         }
     }
-    Ok(())
+    let beyond = match engine {
+        Engine::Embedded => beyond_embedded(partition),
+        Engine::Repart => beyond_repart(partition),
+    };
+    match beyond {
+        Some(what) => Err(refusal(engine, what, other)),
+        None => Ok(()),
+    }
+}
+
+/// What only this program can do of what keys ask for that both know.
+fn beyond_repart(partition: &PartitionConfig) -> Option<&'static str> {
+    let is_encrypted = partition.encrypt.is_some_and(|it| it != Encrypt::Off);
+    let is_labelled = partition.volume_label.is_some() && !is_encrypted;
+    is_labelled.then_some("`volume-label` of what is not encrypted")
+}
+
+/// What only systemd-repart can do of what keys ask for that both know.
+fn beyond_embedded(partition: &PartitionConfig) -> Option<&'static str> {
+    let is_btrfs = partition.format == Some(FileSystem::Btrfs);
+    if is_btrfs && partition.minimize == Some(Minimize::Best) {
+        return Some("`minimize = \"best\"` of btrfs");
+    }
+    let mut options = partition
+        .copy_files
+        .iter()
+        .filter_map(|it| copy_options(it));
+    options
+        .any(|options| options.contains("copy"))
+        .then_some("`fsverity=copy`")
 }
 
 fn refusal(engine: Engine, what: &str, other: Engine) -> String {

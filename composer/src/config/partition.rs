@@ -68,7 +68,8 @@ pub struct PartitionConfig {
     /// A program, with its arguments, that makes the tree when root hashes are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tree_command: Vec<String>,
-    /// Files and directories to copy: `SOURCE` or `SOURCE:TARGET`.
+    /// Files and directories to copy: `SOURCE`, `SOURCE:TARGET` or
+    /// `SOURCE:TARGET:fsverity=copy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copy_files: Vec<String>,
     /// Sources that are not copied; of one that ends in `/`, only what is in it.
@@ -198,6 +199,11 @@ pub struct PartitionConfig {
     pub cluster_size: Option<ByteSize>,
 }
 
+/// The options of `SOURCE:TARGET:OPTIONS`, if there are any.
+pub(super) fn copy_options(item: &str) -> Option<&str> {
+    item.splitn(3, ':').nth(2)
+}
+
 /// Takes a UUID, or `null` for that of zeros.
 fn uuid_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -296,6 +302,12 @@ impl PartitionConfig {
             .map_err(|error| format!("{error}"))?;
         self.partition_type = kind.to_string();
         let is_encrypted = self.encrypt.is_some_and(|encrypt| encrypt != Encrypt::Off);
+        for item in &mut self.copy_files {
+            // It asks for nothing.
+            if copy_options(item) == Some("fsverity=off") {
+                item.truncate(item.len() - ":fsverity=off".len());
+            }
+        }
         if self.format.is_none() && self.copy_blocks.is_none() {
             if kind == PartitionType::SWAP {
                 self.format = Some(FileSystem::Swap);

@@ -1,12 +1,17 @@
 //! Which keys of a partition go together.
 
+use std::path::Path;
+
 use super::choice::{Encrypt, FileSystem, Integrity, Minimize, Verity};
-use super::partition::PartitionConfig;
+use super::partition::{PartitionConfig, copy_options};
 use crate::size::ByteSize;
 use crate::tree_command::OUT;
 
 /// The greatest weight, as in systemd-repart.
 const MAX_WEIGHT: u32 = 1_000_000;
+
+/// What can be said of files that are copied.
+const COPY_OPTIONS: [&str; 2] = ["fsverity=off", "fsverity=copy"];
 
 /// Checks a partition after [`PartitionConfig::settle`].
 ///
@@ -28,6 +33,12 @@ fn check_label(partition: &PartitionConfig) -> Result<(), String> {
     if units > 36 {
         return Err(format!(
             "label `{}` has {units} UTF-16 units; a GPT holds 36",
+            partition.label().escape_debug()
+        ));
+    }
+    if partition.label().contains(char::is_control) {
+        return Err(format!(
+            "label `{}` has control characters",
             partition.label().escape_debug()
         ));
     }
@@ -94,6 +105,12 @@ fn check_content(partition: &PartitionConfig) -> Result<(), String> {
     if partition.copy_blocks.is_some() && (format.is_some() || partition.has_files()) {
         return Err("`copy-blocks` excludes `format` and files".to_owned());
     }
+    if partition.copy_blocks.as_deref() == Some(Path::new("auto")) {
+        return Err(
+            "`copy-blocks = \"auto\"` would copy from this machine; write `./auto` for a file"
+                .to_owned(),
+        );
+    }
     if partition.has_files() && format == Some(FileSystem::Swap) {
         return Err("swap space holds no files".to_owned());
     }
@@ -112,9 +129,11 @@ fn check_content(partition: &PartitionConfig) -> Result<(), String> {
     match partition.minimize {
         None | Some(Minimize::Off) => {}
         Some(_) if is_hash => {}
+        // systemd-repart shrinks btrfs.
+        Some(Minimize::Best) if format == Some(FileSystem::Btrfs) => {}
         Some(Minimize::Best) if format.is_some_and(|format| !format.is_read_only()) => {
             return Err(
-                "`minimize = \"best\"` is for erofs, squashfs and hashes; others have \"guess\""
+                "`minimize = \"best\"` is for btrfs, erofs, squashfs and hashes; others have \"guess\""
                     .to_owned(),
             );
         }
@@ -183,6 +202,18 @@ fn check_fat(partition: &PartitionConfig) -> Result<(), String> {
 fn check_files(partition: &PartitionConfig) -> Result<(), String> {
     if !partition.make_symlinks.is_empty() && partition.format == Some(FileSystem::Vfat) {
         return Err("vfat holds no symbolic links: leave out `make-symlinks`".to_owned());
+    }
+    for options in partition
+        .copy_files
+        .iter()
+        .filter_map(|it| copy_options(it))
+    {
+        if let Some(option) = options.split(',').find(|it| !COPY_OPTIONS.contains(it)) {
+            return Err(format!(
+                "`copy-files` has the option `{}`; there are `fsverity=off` and `fsverity=copy`",
+                option.escape_debug()
+            ));
+        }
     }
     for link in &partition.make_symlinks {
         if !link.contains(':') {

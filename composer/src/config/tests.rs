@@ -5,6 +5,9 @@ fn parse(text: &str) -> Result<ImageConfig, Error> {
     ImageConfig::parse(text, path)?.settle(path)
 }
 
+/// A GUID that two partitions are given.
+const TWIN: &str = "8f1c0a52-6a0a-4a0b-9f0e-0d6b4a8f3a11";
+
 #[test]
 fn the_published_schema_is_current() {
     let published = include_str!("../../schema/image-v1.schema.json");
@@ -42,6 +45,7 @@ fn bad_descriptions_are_refused_with_place_and_reason() {
         "[[partition]]\nformat = \"vfat\"\n".to_owned(),
         "[[partition]]\ntype = \"ESP\"\n".to_owned(),
         partition("label = \"a label that is longer than thirty-six\""),
+        partition("label = \"cut\\u0000off\""),
         partition("format = \"empty\"\ntree = \"out\""),
         partition("format = \"vfat\"\nmake-symlinks = [\"/a:b\"]"),
         partition("format = \"erofs\""),
@@ -63,9 +67,16 @@ fn bad_descriptions_are_refused_with_place_and_reason() {
         partition("fat-type = \"fat32\""),
         partition("format = \"vfat\"\ncluster-size = 3000"),
         partition("size-min-bytes = \"2M\"\nsize-max-bytes = \"1M\""),
+        partition(&format!("uuid = \"{TWIN}\"")) + &partition(&format!("uuid = \"{TWIN}\"")),
         partition("encrypt = \"key-file\""),
+        partition("copy-blocks = \"auto\""),
+        partition("copy-files = [\"a:/b:fsverity=copy\"]"),
+        partition("copy-files = [\"a:/b:fsverity=maybe\"]"),
+        partition("format = \"btrfs\"\nminimize = \"best\""),
         "[image]\nengine = \"repart\"\n".to_owned()
             + &partition("format = \"vfat\"\nfat-type = \"fat32\""),
+        "[image]\nengine = \"repart\"\n".to_owned()
+            + &partition("format = \"vfat\"\nvolume-label = \"X\""),
     ];
     let errors = cases.map(|text| parse(&text).unwrap_err().to_string());
     insta::assert_snapshot!(errors.join("\n"));
@@ -94,6 +105,29 @@ fn what_is_not_said_follows_from_the_rest() {
         ("linux", Some("ext4"), 0),
     ];
     assert_eq!(settled.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn slips_in_json_are_told_like_those_in_toml() {
+    let text = "{\"partition\":[{\"type\":\"esp\",\n\"fromat\":\"vfat\"}]}";
+    let error = ImageConfig::parse(text, Path::new("image.json")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`image.json`: line 2: unknown field `fromat`; did you mean `format`?"
+    );
+}
+
+#[test]
+fn what_systemd_repart_can_do_is_left_to_it() {
+    let keys = "copy-files = [\"a:/b:fsverity=copy\"]\nminimize = \"best\"\n";
+    let text = format!("[[partition]]\ntype = \"home\"\nformat = \"btrfs\"\n{keys}");
+    assert!(parse(&text).is_err());
+    let engine = "[image]\nengine = \"repart\"\n";
+    let partition = &parse(&format!("{engine}{text}")).unwrap().partitions[0];
+    assert_eq!(partition.copy_files, ["a:/b:fsverity=copy"]);
+    let text = text.replace("fsverity=copy", "fsverity=off");
+    let partition = &parse(&format!("{engine}{text}")).unwrap().partitions[0];
+    assert_eq!(partition.copy_files, ["a:/b"]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn find(directories: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Error> {
 }
 
 /// Whether systemd takes a file of this name for a definition; case counts.
-fn is_definition(name: &str) -> bool {
+pub(crate) fn is_definition(name: &str) -> bool {
     name.strip_suffix(".conf")
         .is_some_and(|stem| !stem.is_empty())
 }

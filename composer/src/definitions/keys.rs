@@ -6,6 +6,7 @@ use tree_manifest::spelling;
 use super::ini::{self, Assignment};
 use super::specifier::Specifiers;
 use crate::size::ByteSize;
+use crate::split::SPECIFIERS;
 
 /// A key of repart.d.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum Kind {
     Text,
     /// A text with specifiers.
     Expanded,
+    /// The same, where [`crate::split`] knows more of them.
+    SplitName,
     /// An integer, also in other bases.
     Integer,
     /// A number of bytes.
@@ -103,7 +106,7 @@ pub const KEYS: [Key; 46] = [
     key("NoAuto", "no-auto", Kind::Boolean),
     key("ReadOnly", "read-only", Kind::Boolean),
     key("GrowFileSystem", "grow-file-system", Kind::Boolean),
-    key("SplitName", "split-name", Kind::Text),
+    key("SplitName", "split-name", Kind::SplitName),
     key("MountPoint", "mount-point", Kind::PlainItems),
 ];
 
@@ -142,6 +145,7 @@ pub fn assign(
     let added = match key.kind {
         Kind::Text => text.into(),
         Kind::Expanded => specifiers.expand(text)?.into(),
+        Kind::SplitName => specifiers.expand_but(text, &SPECIFIERS)?.into(),
         Kind::Integer => integer(text)?,
         Kind::Size => size(text)?.bytes().into(),
         Kind::Boolean => boolean(text).ok_or("it is neither yes nor no")?.into(),

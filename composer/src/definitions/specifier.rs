@@ -20,6 +20,16 @@ impl Specifiers {
     /// # Errors
     /// When one is unknown, or stands for something that was not said.
     pub fn expand(&self, text: &str) -> Result<String, String> {
+        self.expand_but(text, &[])
+    }
+
+    /// Replaces the specifiers of a text whose percent signs are looked at once more later:
+    /// but for these.
+    ///
+    /// # Errors
+    /// As [`Self::expand`].
+    pub fn expand_but(&self, text: &str, later: &[char]) -> Result<String, String> {
+        let percent = if later.is_empty() { "%" } else { "%%" };
         let mut out = String::new();
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
@@ -29,12 +39,14 @@ impl Specifiers {
             }
             let specifier = characters.next();
             let given = |value: &Option<String>, key: &str| {
-                value.clone().ok_or_else(|| {
+                let value = value.as_ref().map(|value| value.replace('%', percent));
+                value.ok_or_else(|| {
                     format!("a specifier stands for `{key}` of the image, which has none")
                 })
             };
             match specifier {
-                Some('%') => out.push('%'),
+                Some(specifier) if later.contains(&specifier) => out.extend(['%', specifier]),
+                Some('%') => out += percent,
                 Some('a') => out += &given(&self.architecture, "architecture")?,
                 Some('A') => out += &given(&self.version, "version")?,
                 Some('M') => out += &given(&self.name, "name")?,

@@ -47,7 +47,7 @@ fn every_key_is_read() {
         Verity=data\nVerityMatchKey=root\n\
         VerityDataBlockSizeBytes=4K\nVerityHashBlockSizeBytes=512\n\
         Flags=0x1\nNoAuto=no\nReadOnly=1\nGrowFileSystem=n\n\
-        SplitName=%t\nMountPoint=/:rw,discard\nMountPoint=/var\nSupplementFor=esp\nX-Foreign=1\n\
+        SplitName=%M_%A.%t-%U%%\nMountPoint=/:rw,discard\nMountPoint=/var\nSupplementFor=esp\nX-Foreign=1\n\
         [X-Other]\nAnything=goes\n";
     let partition = read(text).unwrap();
     insta::assert_snapshot!(keys(&partition));
