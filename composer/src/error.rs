@@ -284,13 +284,13 @@ pub enum Error {
         reason: String,
     },
     /// The partitions do not fit the image.
-    #[error("the partitions need {needed} ({} bytes) and the image has {available} ({} bytes): {partitions}", needed.bytes(), available.bytes())]
+    #[error("the partitions need {needed} ({} bytes) and the image has {available} ({} bytes){partitions}", needed.bytes(), available.bytes())]
     ImageFull {
         /// What the partitions and the tables take.
         needed: ByteSize,
         /// What was asked for.
         available: ByteSize,
-        /// Each partition with its size.
+        /// Each partition with its size, behind a colon.
         partitions: String,
     },
     /// A disk is larger than a format permits.

@@ -179,7 +179,8 @@ impl Disk {
         };
         let grain = self.usable.grain;
         let end = round_up(existing.end(), grain) + free;
-        let needed = existing.start + claim.size.least + claim.padding.least;
+        let needed = claim.size.least.saturating_add(claim.padding.least);
+        let needed = existing.start.saturating_add(needed);
         end.checked_sub(round_up(needed, grain))
     }
 

@@ -42,7 +42,7 @@ impl Error {
             Self::Outgrown { needed, .. } => {
                 format!("set `size-min-bytes` to {} or more", needed.bytes())
             }
-            Self::ImageFull { needed, .. } => large_enough(needed.bytes()),
+            Self::ImageFull { needed, .. } => return large_enough(needed.bytes()),
             Self::NoProgram { tool, .. } => format!(
                 "install `{}`, or say where it is: `--tool {}=PATH`",
                 tool.package(),
@@ -81,8 +81,10 @@ impl Error {
     }
 }
 
-fn large_enough(bytes: u64) -> String {
-    format!("set `size = {bytes}` or more, or `size = \"auto\"`")
+fn large_enough(bytes: u64) -> Option<String> {
+    // No file is longer.
+    let is_possible = i64::try_from(bytes).is_ok();
+    is_possible.then(|| format!("set `size = {bytes}` or more, or `size = \"auto\"`"))
 }
 
 fn what_it_has(image: &Path) -> String {

@@ -133,6 +133,20 @@ fn partitions_that_exist_stay_and_grow() {
 }
 
 #[test]
+fn more_than_can_be_counted_does_not_fit() {
+    let mut kept = claim(MAX, MAX, 1000);
+    kept.padding.least = MAX;
+    kept.existing = Some(Existing {
+        number: 1,
+        start: 10,
+        size: 10,
+        is_foreign: false,
+    });
+    assert_eq!(place(&[kept], disk(10, 1000)), None);
+    assert_eq!(needed(&[kept, kept], disk(10, 1000)), MAX);
+}
+
+#[test]
 fn what_is_needed_is_what_fits() {
     let claims = [claim(7, MAX, 1), claim(5, 5, 1)];
     assert_eq!(needed(&claims, disk(10, 10)), 22);

@@ -16,6 +16,9 @@ pub struct Room {
     pub places: Vec<Option<Place>>,
 }
 
+/// No file is longer than this.
+const LARGEST: u64 = i64::MAX.unsigned_abs() / GRAIN * GRAIN;
+
 /// Finds room for the claims; a disk that is there keeps its size at least.
 ///
 /// # Errors
@@ -31,7 +34,12 @@ pub fn find(
         (ImageSize::Bytes(size), MinimumSizes::Repart) => Some(round_up(size.bytes(), GRAIN)),
     };
     let needed = needed(found, claims);
+    let has_table = found.is_some_and(|found| found.table.is_some());
     let try_size = |size| {
+        let is_too_small = !has_table && size < table::FIRST_BYTE + table::BACKUP_BYTES;
+        if is_too_small || size > LARGEST {
+            return None;
+        }
         let places = placement::place(claims, usable(found, size))?;
         Some(Room { size, places })
     };
@@ -49,11 +57,11 @@ pub fn find(
         return Ok(room);
     }
     let required = || {
-        let kept = |(claim, _): &(&Claim, _)| claim.priority <= 0;
-        claims.iter().zip(&config.partitions).filter(kept)
+        let described = claims.iter().zip(&config.partitions).enumerate();
+        described.filter(|(_, (claim, _))| claim.priority <= 0)
     };
-    let claims: Vec<Claim> = required().map(|(claim, _)| *claim).collect();
-    let partitions = required().enumerate().map(|(index, (claim, partition))| {
+    let claims: Vec<Claim> = required().map(|(_, (claim, _))| *claim).collect();
+    let partitions = required().map(|(index, (claim, partition))| {
         let size = ByteSize(claim.size.least);
         let name = match partition.label() {
             "" => &partition.partition_type,
@@ -62,10 +70,14 @@ pub fn find(
         let is_there = claim.existing.map_or("", |_| " (there already)");
         format!("{} (`{name}`) {size}{is_there}", index + 1)
     });
+    let partitions = match partitions.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => none,
+        list => format!(": {list}"),
+    };
     Err(Error::ImageFull {
         needed: ByteSize(self::needed(found, &claims)),
-        available: ByteSize(size),
-        partitions: partitions.collect::<Vec<_>>().join(", "),
+        available: ByteSize(size.min(LARGEST)),
+        partitions,
     })
 }
 
