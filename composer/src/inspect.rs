@@ -16,6 +16,9 @@ use crate::size::{ByteSize, SectorSize};
 use crate::table::TableEntry;
 use crate::volume::{Volume, VolumeInfo};
 
+/// Columns of a row, beside the bar on a terminal of 80.
+const ROW: usize = 72;
+
 /// Lines of the bar.
 const BAR_LINES: usize = 12;
 
@@ -182,24 +185,33 @@ impl LayoutPartition {
 
     fn describe(&self) -> String {
         match &self.content {
-            LayoutContent::Planned { content } => self.describe_plan(content),
+            LayoutContent::Planned { content } => Self::describe_plan(content),
             LayoutContent::Found { vfat } => {
                 let size =
                     |clusters: u32| ByteSize(u64::from(clusters) * u64::from(vfat.cluster_size));
                 format!(
                     "{} `{}` {}, {} of {} used",
                     vfat.fat_type,
-                    vfat.label,
+                    vfat.label.escape_debug(),
                     vfat.serial,
-                    size(vfat.clusters - vfat.free_clusters),
+                    size(vfat.clusters.saturating_sub(vfat.free_clusters)),
                     size(vfat.clusters)
                 )
             }
+            LayoutContent::Unknown {} if self.hashes().is_some() => "hashes".to_owned(),
             LayoutContent::Unknown {} => "no known file system".to_owned(),
         }
     }
 
-    fn describe_plan(&self, content: &PlannedContent) -> String {
+    /// The root hash of a partition with hashes.
+    fn hashes(&self) -> Option<&str> {
+        let content = PlannedContent::Hashes;
+        let has_hashes = self.content == LayoutContent::Planned { content }
+            || self.partition_type.ends_with("-verity");
+        self.roothash.as_deref().filter(|_| has_hashes)
+    }
+
+    fn describe_plan(content: &PlannedContent) -> String {
         match content {
             PlannedContent::Vfat {
                 geometry,
@@ -209,7 +221,7 @@ impl LayoutPartition {
             } => {
                 let (fat_type, bytes, used) =
                     (geometry.fat_type, ByteSize(*bytes), ByteSize(*used));
-                format!("{fat_type}, {files} files of {bytes}, {used} used")
+                format!("{fat_type}, {} of {bytes}, {used} used", counted(*files))
             }
             PlannedContent::Blocks { size } => format!("{} of a file", ByteSize(*size)),
             PlannedContent::Empty => "empty".to_owned(),
@@ -220,34 +232,50 @@ impl LayoutPartition {
                 bytes,
             } => {
                 let (name, bytes) = (format.name(), ByteSize(*bytes));
-                format!("{name}, {files} files of {bytes}")
+                format!("{name}, {} of {bytes}", counted(*files))
             }
             PlannedContent::Swap => "swap space".to_owned(),
-            PlannedContent::Hashes => match &self.roothash {
-                Some(root_hash) => format!("hashes, root hash {root_hash}"),
-                None => "hashes".to_owned(),
-            },
+            PlannedContent::Hashes => "hashes".to_owned(),
             PlannedContent::Signature => "signature of the root hash".to_owned(),
         }
     }
 }
 
-/// Three lines for each partition: what it is, where it is, what is in it.
+fn counted(files: usize) -> String {
+    let plural = if files == 1 { "" } else { "s" };
+    format!("{files} file{plural}")
+}
+
+/// Three lines for each partition: what it is, where it is, what is in it. What is too long
+/// has a line of its own.
 fn rows(partitions: &[LayoutPartition]) -> Vec<String> {
+    let types = partitions.iter().map(|it| it.partition_type.len());
+    let width = types.max().unwrap_or_default().max(10);
     let mut rows = Vec::new();
     for partition in partitions {
-        let label = partition.label.escape_debug();
-        rows.push(format!(
-            "{:>3}  {:<10} {:>10}  `{label}`",
+        let label = format!("`{}`", partition.label.escape_debug());
+        let row = format!(
+            "{:>3}  {:<width$} {:>10}",
             partition.partno,
             partition.partition_type,
             partition.raw_size.to_string()
-        ));
+        );
+        if row.len() + 2 + label.chars().count() > ROW {
+            rows.extend([row, format!("     {label}")]);
+        } else {
+            rows.push(format!("{row}  {label}"));
+        }
         rows.push(format!(
             "     at {}, PARTUUID {}",
             partition.offset, partition.uuid
         ));
-        rows.push(format!("     {}", partition.describe()));
+        match partition.hashes() {
+            Some(root_hash) => rows.extend([
+                format!("     {}, root hash", partition.describe()),
+                format!("     {root_hash}"),
+            ]),
+            None => rows.push(format!("     {}", partition.describe())),
+        }
         rows.push(String::new());
     }
     rows.pop();

@@ -27,7 +27,20 @@ pub fn error(error: &Error) {
         let _ = writeln!(text, "hint: {hint}");
     }
     // Nobody is left to tell if this fails.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(visible(&text).as_bytes());
+}
+
+/// A text in which a hostile name does nothing to a terminal.
+pub fn visible(text: &str) -> String {
+    let mut visible = String::new();
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            visible.extend(character.escape_default());
+        } else {
+            visible.push(character);
+        }
+    }
+    visible
 }
 
 /// Prints to standard output. A reader that has gone away is no error.
@@ -88,7 +101,8 @@ impl Progress {
                     ProgressDrawTarget::hidden()
                 };
                 let bar = ProgressBar::with_draw_target(Some(total), target);
-                let template = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+                let template =
+                    "{bar:20} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left";
                 if let Ok(style) = BarStyle::with_template(template) {
                     bar.set_style(style);
                 }
