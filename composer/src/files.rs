@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use composer::config::FileSystem;
 use composer::image::Image;
 use composer::inspect::Layout;
 use composer::size::ByteSize;
 use composer::volume::{Item, Volume};
-use composer::{Error, config, scan, verify};
+use composer::{Error, config, plan, scan, verify};
 
 use crate::cli::Look;
 use crate::{DIFFERENT, output_error, report};
@@ -197,7 +198,7 @@ fn verify(path: &Path, description: Option<&Path>, json: bool) -> Result<ExitCod
         format!("{}: sound\n", path.display())
     } else {
         let line = |problem: &String| format!("{}: {problem}\n", path.display());
-        problems.iter().map(line).collect::<Vec<_>>().concat()
+        report::visible(&problems.iter().map(line).collect::<String>())
     };
     report::print(&text).map_err(output_error)?;
     Ok(if problems.is_empty() {
@@ -210,16 +211,22 @@ fn verify(path: &Path, description: Option<&Path>, json: bool) -> Result<ExitCod
 /// In what the volumes of an image differ from the trees of its description.
 fn compare(image: &Image, description: &Path) -> Result<Vec<String>, Error> {
     let base = description.parent().unwrap_or(Path::new(""));
-    let config = config::load(description)?;
+    let config = config::load(description)?.settle(description)?;
     let mut problems = Vec::new();
-    for (number, partition) in (1..).zip(&config.partitions) {
-        let Some((manifest, role)) = partition
-            .tree
-            .as_ref()
-            .and_then(|tree| tree.rsplit_once('#'))
-        else {
+    let described = config.partitions.iter().zip(plan::identities(&config));
+    for (number, (partition, identity)) in (1..).zip(described) {
+        let tree = partition.tree.as_ref();
+        let Some((manifest, role)) = tree.and_then(|tree| tree.rsplit_once('#')) else {
             continue;
         };
+        let is_made_later = !partition.tree_command.is_empty();
+        if is_made_later || partition.format != Some(FileSystem::Vfat) {
+            continue;
+        }
+        // It has another number where partitions were left out.
+        let mut found = image.partitions.iter();
+        let found = found.find(|(_, entry)| entry.uuid == identity.uuid);
+        let number = found.map_or(number, |(number, _)| *number);
         let tree = scan::load_tree(&base.join(manifest), role)?;
         let volume = Volume::open(image, number)?;
         let found = verify::against(&volume, &tree)?;

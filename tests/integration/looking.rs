@@ -119,6 +119,53 @@ fn verify_compares_files_with_the_manifest() {
     );
 }
 
+/// What no manifest tells of is not compared, and partitions are found by their GUIDs.
+#[test]
+fn verify_compares_what_manifests_tell_of() {
+    let kit = Kit::with_manifest();
+    let optional = "[[partition]]\ntype = \"home\"\npriority = 1\nsize-min-bytes = \"1G\"\n";
+    let made = "[[partition]]\ntype = \"xbootldr\"\ntree = \"{out}/manifest.json#xbootldr\"\n\
+        tree-command = [\"false\", \"{out}\"]\n";
+    let text = fs::read_to_string(kit.path("image.toml")).unwrap();
+    let (image, esp) = text.split_once("[[partition]]").unwrap();
+    let esp = format!("[[partition]]{esp}");
+    kit.write(
+        "image.toml",
+        format!("{image}size = \"40M\"\n{optional}{esp}"),
+    );
+    let said = kit.compose().arg("image.toml").ok();
+    assert!(said.contains("no room for `home`"), "{said}");
+    kit.write("image.toml", format!("{image}{optional}{esp}{made}"));
+    let verify = kit.compose().args(["verify", "image.raw", "--config"]);
+    assert_eq!(verify.arg("image.toml").ok(), "image.raw: sound\n");
+}
+
+/// Whoever made an image may have meant harm to the terminal of those who look.
+#[test]
+fn names_in_images_do_nothing_to_a_terminal() {
+    let kit = composed();
+    let mut image = fs::read(kit.image()).unwrap();
+    let mut replace = |from: &[u8], to: &[u8]| {
+        let is_there = |bytes: &[u8]| bytes == from;
+        let at = image.windows(from.len()).position(is_there).unwrap();
+        image[at..at + to.len()].copy_from_slice(to);
+    };
+    // The label in the root directory, and a file in it that is a directory now.
+    replace(b"ESP        \x08", b"\x1b[31mX");
+    replace(b"NO-EXT     \x20", b"\x1b[2JX");
+    fs::write(kit.image(), image).unwrap();
+    for arguments in [
+        &["inspect", "image.raw"][..],
+        &["ls", "image.raw"],
+        &["verify", "image.raw"],
+        &["cat", "image.raw", "/\u{1b}[2J"],
+    ] {
+        let output = kit.compose().args(arguments).run();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!said.contains(&0x1b), "{arguments:?}");
+    }
+}
+
 #[test]
 fn a_directory_that_leads_back_into_itself_is_noticed() {
     let kit = Kit::empty();
