@@ -179,6 +179,12 @@ impl FoundTable {
         Ok(config)
     }
 
+    /// Whether an image still has this table.
+    pub(crate) fn is_that_of(&self, image: &Image) -> bool {
+        let found = (image.disk, &image.usable, &image.partitions);
+        found == (self.disk, &self.usable, &self.partitions) && image.damage == self.damage
+    }
+
     /// The table as it is, on a disk of `size` bytes.
     ///
     /// # Errors

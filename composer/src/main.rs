@@ -120,6 +120,16 @@ fn update(request: &ComposeRequest) -> Result<(), Error> {
     config.require_embedded("`compose update`")?;
     let output = Output::of(request, &config, &base)?;
     let path = output.path()?;
+    let description = &request.description;
+    let is_of_new_images = description.empty().is_some()
+        || description.format().is_some()
+        || description.compress.is_some();
+    if is_of_new_images {
+        return Err(Error::Output {
+            path: path.to_owned(),
+            what: "updated as it is: leave out `--empty`, `--format` and `--compress`",
+        });
+    }
     let mut workshop = Workshop::new(&config, output.folder(), request)?;
     let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, None)?;
     let sources = &inputs.sources;

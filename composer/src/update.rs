@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use extents::ExtentMap;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::{self, Error};
@@ -47,11 +47,11 @@ pub fn update(
     path: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Updated, Error> {
+    let file = open(path)?;
     let image = Image::open(path)?;
     check_places(plan, &image)?;
-    let open = OpenOptions::new().read(true).write(true).open(path);
     let mut target = Target {
-        file: open.map_err(error::write(path))?,
+        file,
         path,
         plan,
         sources,
@@ -82,8 +82,8 @@ pub fn update(
 /// `progress` is told how many bytes were written since the last call.
 ///
 /// # Errors
-/// When a source changed, or reading or writing fails; the table is then as before, and so
-/// is the size.
+/// When the image changed meanwhile, which is found before anything is written; when a source
+/// changed, or reading or writing fails: the table is then as before, and so is the size.
 pub fn add(
     plan: &ImagePlan,
     (found, table): (&FoundDisk, &FoundTable),
@@ -91,9 +91,13 @@ pub fn add(
     path: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Updated, Error> {
-    let open = OpenOptions::new().read(true).write(true).open(path);
+    let file = open(path)?;
+    if !table.is_that_of(&Image::open(path)?) {
+        let path = path.to_owned();
+        return Err(Error::Changed { path });
+    }
     let mut target = Target {
-        file: open.map_err(error::write(path))?,
+        file,
         path,
         plan,
         sources,
@@ -122,6 +126,20 @@ pub fn add(
         updated.table |= target.replace(start, end - start)?;
     }
     Ok(updated)
+}
+
+/// Opens an image to write to it, which nobody else does meanwhile.
+fn open(path: &Path) -> Result<File, Error> {
+    let open = OpenOptions::new().read(true).write(true).open(path);
+    let file = open.map_err(error::write(path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::Output {
+            path: path.to_owned(),
+            what: "being written to by another process",
+        }),
+        // Some file systems have no locks.
+        _ => Ok(file),
+    }
 }
 
 /// Refuses an image that would have to move something.

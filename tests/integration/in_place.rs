@@ -122,3 +122,37 @@ fn an_interrupted_update_leaves_a_table_and_the_next_one_finishes() {
         is_as_new(&kit);
     }
 }
+
+#[test]
+fn what_only_new_images_can_be_is_refused() {
+    let kit = kit();
+    let before = fs::read(kit.image()).unwrap();
+    for options in [
+        ["--empty", "force"],
+        ["--format", "raw"],
+        ["--compress", "xz"],
+    ] {
+        let compose = kit.compose().args(["update", "image.raw", "image.toml"]);
+        let said = compose.args(options).fails(1);
+        assert!(said.contains("`image.raw` is updated as it is"), "{said}");
+    }
+    assert!(fs::read(kit.image()).unwrap() == before);
+}
+
+#[test]
+fn an_image_that_another_process_writes_to_is_left_alone() {
+    let kit = kit();
+    let before = fs::read(kit.image()).unwrap();
+    kit.write("tree/kernel", noise(10, 200_000));
+    let held = |arguments: &[&str]| {
+        let flock = Peer::host("flock").dir(kit.root()).arg("image.raw");
+        flock.arg(binary::built("compose")).args(arguments).fails(1)
+    };
+    let said = held(&["update", "image.raw", "image.toml"]);
+    let reason = "error: output `image.raw` is being written to by another process\n";
+    assert!(said.starts_with(reason), "{said}");
+    kit.describe("", "[[partition]]\ntype = \"home\"\n");
+    let added = held(&["--empty", "refuse", "image.toml"]);
+    assert!(added.contains(reason), "{added}");
+    assert!(fs::read(kit.image()).unwrap() == before);
+}
