@@ -113,13 +113,17 @@ pub fn compress(
     to: File,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Error> {
+    let path = Path::new(how.tools.program(how.tool()));
     let mut child = how.start(map.length(), to)?;
     let Some(mut input) = child.stdin.take() else {
         unreachable!("its input is a pipe");
     };
     let fed = write(map, sources, &mut input, progress);
+    if matches!(fed, Err(Failure::Source(_))) {
+        // Its output must not look complete to those who read it.
+        child.kill().map_err(error::read(path))?;
+    }
     drop(input);
-    let path = Path::new(how.tools.program(how.tool()));
     let output = child.wait_with_output().map_err(error::read(path))?;
     match fed {
         Err(Failure::Source(error)) => Err(error),

@@ -46,6 +46,8 @@ fn programs_that_run_out_of_room_are_quoted_with_numbers_and_leave_nothing() {
 #[test]
 fn a_source_that_cannot_be_read_is_named() {
     let kit = Kit::empty();
+    file_system_programs(&kit);
+    let programs = format!("{}:/usr/bin:/bin", kit.path("sid").display());
     kit.write("tree/blocks", noise(1, 3 << 20));
     let source = kit.path("tree/blocks");
     let calls = "read,pread64,copy_file_range";
@@ -61,6 +63,7 @@ fn a_source_that_cannot_be_read_is_named() {
         for number in ["1+100", "2+100"] {
             let compose = Peer::host("strace")
                 .dir(kit.root())
+                .env("PATH", &programs)
                 .args(["-f", "-qqq", "-o", "/dev/null", "-P"])
                 .arg(&source)
                 .args(["-e", &format!("trace={calls}")])
@@ -81,6 +84,26 @@ fn a_source_that_cannot_be_read_is_named() {
             assert_eq!(kit.names(), before, "{said}");
         }
     }
+}
+
+/// Who reads a pipe may not see how `compose` ended.
+#[test]
+fn a_compressed_stream_that_was_cut_short_does_not_look_complete() {
+    let kit = Kit::empty();
+    kit.write("tree/blocks", noise(1, 3 << 20));
+    kit.describe("compress = \"xz:1\"", BLOCKS);
+    let output = Peer::host("strace")
+        .dir(kit.root())
+        .args(["-f", "-qqq", "-o", "/dev/null", "-P"])
+        .arg(kit.path("tree/blocks"))
+        .args(["-e", "trace=pread64", "-e"])
+        .arg("inject=pread64:error=EIO:when=3")
+        .arg(binary::built("compose"))
+        .args(["-q", "image.toml", "-o", "-"])
+        .run();
+    assert_eq!(output.status.code(), Some(1));
+    kit.write("cut.xz", output.stdout);
+    Peer::host("xz").arg("-t").arg(kit.path("cut.xz")).fails(1);
 }
 
 /// Programs take a part of their input, do something to the source, and take the rest.
