@@ -1,9 +1,11 @@
 //! Where an image goes: to a file, or to standard output.
+#![expect(clippy::disallowed_methods, reason = "tells one file from another")]
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 
 use composer::config::{ImageConfig, ImageSection, OutputFormat};
@@ -137,7 +139,7 @@ impl Output {
         };
         let absolute = path::absolute(base).map_err(failed)?;
         if let Self::File(output) = self
-            && path::absolute(output).is_ok_and(|output| output == absolute)
+            && takes_the_place_of(output, base)
         {
             return Err(self.refuse("its own backing file"));
         }
@@ -158,6 +160,13 @@ impl Output {
             what,
         }
     }
+}
+
+/// Whether a file of one path, which may be a link, is the one that another path leads to.
+fn takes_the_place_of(output: &Path, base: &Path) -> bool {
+    let inode = |found: fs::Metadata| (found.dev(), found.ino());
+    let replaced = fs::symlink_metadata(output).map(inode);
+    replaced.is_ok_and(|replaced| fs::metadata(base).is_ok_and(|base| inode(base) == replaced))
 }
 
 impl fmt::Display for Output {

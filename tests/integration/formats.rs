@@ -87,11 +87,14 @@ fn an_overlay_has_what_differs_from_its_backing_file() {
     same.args(["--backing", "image.raw", "-o", "same"]).ok();
     assert!(fs::metadata(kit.path("same")).unwrap().len() <= 5 << 16);
     let mut said = String::new();
+    kit.link(".", "here");
     for (options, output) in [
         ("--format raw --backing old.raw", "x"),
         ("--format qcow2 --backing new.qcow2", "x"),
         ("--format qcow2 --backing old.raw", "old.raw"),
         ("--format qcow2 --backing none", "x"),
+        ("--format qcow2 --backing old.raw", "here/old.raw"),
+        ("--format vhd --sector-size 4096", "x"),
     ] {
         let compose = kit.compose().args(["image.toml", "-o", output]);
         said += &compose.args(options.split_whitespace()).fails(1);
