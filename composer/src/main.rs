@@ -12,7 +12,7 @@ mod workshop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use composer::config::{self, Engine, ImageConfig, PartitionConfig};
+use composer::config::{self, Engine, ImageConfig, OutputFormat, PartitionConfig};
 use composer::found::FoundDisk;
 use composer::image::Image;
 use composer::inspect::Layout;
@@ -261,7 +261,9 @@ fn program(request: &ComposeRequest) -> repart::Program<'_> {
 
 /// Writes definitions, and says how systemd-repart makes an image of them.
 fn write_definitions(description: &Description, output: &Path) -> Result<(), Error> {
-    let (config, base) = describe::load(description)?;
+    let (mut config, base) = describe::load(description)?;
+    // That is what systemd-repart writes.
+    (config.image.format, config.image.compress) = (OutputFormat::Raw, None);
     repart::write_definitions(&config, &base, output, CheckDigests::Auto)?;
     let arguments = repart::arguments(&config, output, &config.default_output());
     let words = arguments.iter().map(|word| word.to_string_lossy());

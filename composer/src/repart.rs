@@ -10,13 +10,15 @@ mod spelled;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use extents::staging::Folder;
+use extents::staging::{self, Folder};
 use serde::Deserialize;
 
 use crate::config::{Empty, ImageConfig, ImageSize, PartitionConfig};
+use crate::definitions::folder;
 use crate::definitions::render::{self, Rendered};
 use crate::error::{self, Error};
 use crate::holes;
@@ -213,11 +215,36 @@ pub fn write_definitions(
     let config = spelled::spell_out(config, &base, directory, digests)?;
     let rendered =
         render::render(&config, &base).map_err(|message| Error::Definitions { message })?;
+    refuse_others(directory, &rendered)?;
     for definition in &rendered {
         let path = directory.join(&definition.name);
-        fs::write(&path, &definition.text).map_err(error::write(&path))?;
+        write_definition(directory, &path, &definition.text).map_err(error::write(&path))?;
     }
     Ok(rendered)
+}
+
+/// Refuses a directory with definitions that systemd-repart would take for part of these.
+fn refuse_others(directory: &Path, rendered: &[Rendered]) -> Result<(), Error> {
+    for item in fs::read_dir(directory).map_err(error::read(directory))? {
+        let item = item.map_err(error::read(directory))?;
+        let name = item.file_name().to_string_lossy().into_owned();
+        if folder::is_definition(&name) && rendered.iter().all(|one| one.name != name) {
+            return Err(Error::Output {
+                path: item.path(),
+                what: "a definition that is not of this description; \
+                       remove it, or choose another directory",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Writes a definition in the place of what is there, be it a link.
+fn write_definition(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let mut file = staging::file(directory, raw::TEMPORARY, 0o666)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// The arguments by which systemd-repart makes an image of definitions.

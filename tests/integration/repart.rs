@@ -96,6 +96,28 @@ fn definitions_are_written_that_make_the_image() {
     assert!(fs::read(kit.image()).unwrap() == fs::read(kit.path("again.raw")).unwrap());
 }
 
+/// systemd-repart would take every definition of the folder for part of the image.
+#[test]
+fn definitions_are_not_written_among_others_or_through_links() {
+    let kit = Kit::empty();
+    kit.describe("format = \"qcow2\"", "[[partition]]\ntype = \"home\"\n");
+    let repart = || kit.compose().args(["repart", "image.toml", "-o", "out.d"]);
+    kit.write("victim", "as it was");
+    kit.link("../victim", "out.d/001-home.conf");
+    let said = repart().ok();
+    assert!(said.ends_with("--definitions=out.d image.raw\n"), "{said}");
+    assert_eq!(fs::read_to_string(kit.path("victim")).unwrap(), "as it was");
+    let written = fs::read_to_string(kit.path("out.d/001-home.conf")).unwrap();
+    assert!(written.starts_with("[Partition]\nType=home\n"), "{written}");
+    kit.describe("", "[[partition]]\ntype = \"srv\"\n");
+    let said = repart().fails(1);
+    assert_eq!(
+        said,
+        "error: output `out.d/001-home.conf` is a definition that is not of this description; \
+         remove it, or choose another directory\n"
+    );
+}
+
 #[test]
 fn what_systemd_repart_cannot_do_is_told() {
     let kit = kit("engine = \"repart\"");
