@@ -11,7 +11,6 @@ use composer::config::{Compression, ImageConfig};
 use composer::plan::ImagePlan;
 use composer::source::Sources;
 use composer::split::{self, Artifact};
-use composer::stream::Compressing;
 use composer::{Error, raw};
 use extents::staging;
 use tree_manifest::Sha256;
@@ -32,7 +31,7 @@ pub struct Artifacts {
 /// Names what is asked for; nothing is written.
 ///
 /// # Errors
-/// When a name is none, or no partition can be updated.
+/// When a name is none, or nothing by which systemd-sysupdate finds a version.
 pub fn plan(
     request: &ArtifactsRequest,
     config: &ImageConfig,
@@ -53,6 +52,13 @@ pub fn plan(
     if source.is_some() && transfers.is_empty() {
         return Err(Error::NoTransfer);
     }
+    let version = config.image.version.as_deref().unwrap_or_default();
+    if source.is_some() && !stem(config, image).contains(version) {
+        return Err(Error::Output {
+            path: image.to_owned(),
+            what: "named without the `version`, by which systemd-sysupdate finds files",
+        });
+    }
     Ok(Artifacts { parts, transfers })
 }
 
@@ -63,7 +69,7 @@ pub fn plan(
 pub fn write(
     artifacts: &Artifacts,
     request: &ArtifactsRequest,
-    (plan, compressing): (&ImagePlan, Option<Compressing<'_>>),
+    (plan, raw::Options { compressing, sync }): (&ImagePlan, raw::Options<'_>),
     sources: &Sources,
     image: &Path,
 ) -> Result<(), Error> {
@@ -76,10 +82,7 @@ pub fn write(
         let entry = &plan.partitions[part.index].entry;
         let map = plan.extents.slice(entry.start, entry.size);
         let path = folder.join(&part.name);
-        let options = raw::Options {
-            compressing,
-            ..raw::Options::default()
-        };
+        let options = raw::Options { compressing, sync };
         raw::write(&map, sources, &path, options, &mut |_| {})?;
         written.push(path);
     }
@@ -112,7 +115,25 @@ fn stem(config: &ImageConfig, image: &Path) -> String {
 
 /// Writes the digests of files among those that a folder has already.
 fn sum(folder: &Path, files: &[PathBuf]) -> Result<(), Error> {
+    let mut new = Vec::new();
+    for file in files {
+        let failed = |source| Error::Read {
+            path: file.clone(),
+            source,
+        };
+        let opened = File::open(file).map_err(failed)?;
+        let (digest, _) = Sha256::of_reader(opened).map_err(failed)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        new.push((name.into_owned(), digest.to_string()));
+    }
     let path = folder.join(SUMS);
+    // Another process adds its lines before or after.
+    let lock = File::open(folder).map_err(|source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    })?;
+    // Some file systems have no locks.
+    let _ = lock.lock();
     let known = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -123,16 +144,7 @@ fn sum(folder: &Path, files: &[PathBuf]) -> Result<(), Error> {
         Some((name.to_owned(), digest.to_owned()))
     };
     let mut sums: BTreeMap<String, String> = known.lines().filter_map(line).collect();
-    for file in files {
-        let failed = |source| Error::Read {
-            path: file.clone(),
-            source,
-        };
-        let opened = File::open(file).map_err(failed)?;
-        let (digest, _) = Sha256::of_reader(opened).map_err(failed)?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        sums.insert(name.into_owned(), digest.to_string());
-    }
+    sums.extend(new);
     let text = sums
         .iter()
         .map(|(name, digest)| format!("{digest}  {name}\n"));

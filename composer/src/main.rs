@@ -222,8 +222,11 @@ fn write_new(
     let (image, wanted) = (output.path()?, &request.artifacts);
     let artifacts = artifacts::plan(wanted, config, plan, image)?;
     output.write(request, &config.image, plan, sources)?;
-    let written = (plan, request.compressing(config.image.compress));
-    artifacts::write(&artifacts, wanted, written, sources, image)
+    let options = raw::Options {
+        compressing: request.compressing(config.image.compress),
+        sync: request.sync,
+    };
+    artifacts::write(&artifacts, wanted, (plan, options), sources, image)
 }
 
 /// Makes what depends on the layout: file systems, hashes, and trees that name them.

@@ -97,6 +97,21 @@ fn every_file_is_in_the_list_of_digests() {
 }
 
 #[test]
+fn digests_of_images_that_are_made_at_once_are_all_there() {
+    let kit = Kit::empty();
+    kit.describe("", "[[partition]]\ntype = \"home\"\n");
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            let compose = kit.compose().args(["-q", "image.toml", "--sums", "-o"]);
+            scope.spawn(move || compose.arg(format!("{number}.raw")).ok());
+        }
+    });
+    let sums = Peer::host("sha256sum").dir(kit.root());
+    let said = sums.args(["-c", "SHA256SUMS"]).ok();
+    assert_eq!(said.lines().count(), 6, "{said}");
+}
+
+#[test]
 fn partitions_have_files_of_the_names_that_systemd_repart_gives() {
     let kit = Kit::empty();
     kit.write("repart.d/1.conf", "[Partition]\nType=home\n");
@@ -141,6 +156,10 @@ fn names_and_labels_that_cannot_serve_are_refused() {
         ("split-name = \"%x\"", "--split"),
         ("split-name = \"../x\"", "--split"),
         ("", "--sysupdate=s --sysupdate-source=/srv"),
+        (
+            "label = \"home_7\"",
+            "--sysupdate=s --sysupdate-source=/srv",
+        ),
         ("", "--split -o -"),
     ] {
         kit.describe(
