@@ -2,23 +2,21 @@
 #![expect(clippy::disallowed_methods, reason = "reads the sources")]
 
 use std::fs::File;
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use extents::ExtentMap;
 use tree_manifest::{Hasher, Sha256};
 
 use crate::error::{self, Error};
+use crate::parallel;
 use crate::pieces;
 use crate::source::{Promise, Source, Sources};
 
 /// Reads every source that has a digest, and every file that is put together and has
 /// one, and compares.
 ///
-/// As many files at once as there are processors; the error is that of the first in
-/// order, whichever thread was faster.
+/// As many files at once as there are processors; the error is that of the first by
+/// name, whichever thread was faster.
 ///
 /// # Errors
 /// When a source cannot be read or has another digest.
@@ -26,39 +24,10 @@ pub fn check(sources: &Sources) -> Result<(), Error> {
     let files = sources.iter().filter(|source| source.sha256.is_some());
     let files = files.map(Promised::File);
     let put_together = sources.promises().map(Promised::PutTogether);
-    let promised: Vec<_> = files.chain(put_together).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut errors = Vec::new();
-        while let Some(promised) = promised.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = promised.check(sources) {
-                errors.push((promised.name(), error));
-            }
-        }
-        errors
-    };
-    let workers = thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(promised.len());
-    let errors = thread::scope(|scope| {
-        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut errors = work();
-        for thread in threads {
-            errors.extend(
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            );
-        }
-        errors
-    });
-    match errors
-        .into_iter()
-        .min_by(|(one, _), (other, _)| one.cmp(other))
-    {
-        None => Ok(()),
-        Some((_, error)) => Err(error),
-    }
+    let mut promised: Vec<_> = files.chain(put_together).collect();
+    promised.sort_by_cached_key(Promised::name);
+    let checked = parallel::each(promised.len(), |index| promised[index].check(sources));
+    checked.into_iter().collect()
 }
 
 /// Something whose digest a manifest promises.

@@ -33,6 +33,7 @@ pub mod inspect;
 pub mod mkfs;
 pub mod nix_store;
 pub mod overlay;
+mod parallel;
 pub mod partition_type;
 mod pieces;
 pub mod placement;

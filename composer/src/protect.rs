@@ -5,10 +5,6 @@
 //! the first half of the root hash for its UUID, one with hashes the second, by which
 //! systemd finds them (Discoverable Partitions Specification).
 
-use std::num::NonZero;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-
 use base64ct::{Base64, Encoding};
 use extents::ExtentMap;
 use secure_boot::certificate::Certificate;
@@ -19,6 +15,7 @@ use uuid::Uuid;
 use crate::config::{ImageConfig, VeritySet, verity_sets};
 use crate::dm_verity::{Digest, Parameters};
 use crate::error::Error;
+use crate::parallel;
 use crate::pieces;
 use crate::plan::{self, ImageLayout, claims};
 use crate::scan::{Inputs, PartitionInput};
@@ -98,36 +95,14 @@ fn leaves(
     sources: &Sources,
     parameters: Parameters,
 ) -> Result<Vec<Digest>, Error> {
-    let steps = map.length().div_ceil(STEP);
-    let next = AtomicU64::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let step = next.fetch_add(1, Ordering::Relaxed);
-            if step >= steps {
-                return done;
-            }
-            let start = step * STEP;
-            let slice = map.slice(start, STEP.min(map.length() - start));
-            done.push((step, digests(&slice, sources, parameters)));
-        }
-    };
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut done = thread::scope(|scope| {
-        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
-        for thread in threads {
-            let joined = thread.join();
-            done.extend(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        done
+    let steps = usize::try_from(map.length().div_ceil(STEP)).unwrap_or(usize::MAX);
+    let leaves = parallel::each(steps, |step| {
+        let start = step as u64 * STEP;
+        let slice = map.slice(start, STEP.min(map.length() - start));
+        digests(&slice, sources, parameters)
     });
-    done.sort_unstable_by_key(|(step, _)| *step);
-    let mut leaves = Vec::new();
-    for (_, digests) in done {
-        leaves.extend(digests?);
-    }
-    Ok(leaves)
+    let leaves: Vec<_> = leaves.into_iter().collect::<Result<_, _>>()?;
+    Ok(leaves.concat())
 }
 
 /// The digests of the blocks of a map, whose length is a multiple of theirs. One block
