@@ -13,13 +13,15 @@ fn compose_and_judge(image: &str, keys: &str, sector: u64) -> Kit {
     kit.describe(image, &esp(keys));
     kit.compose().arg("image.toml").ok();
     judge_table(&kit.image(), sector);
-    judge_fat(
-        &kit.image(),
-        &partitions(&kit.image(), sector)[0],
-        &kit.path("tree"),
-    );
+    judge_esp(&kit, sector);
     kit.compose().args(["verify", "image.raw"]).ok();
     kit
+}
+
+/// The judges of the first partition of the image, which has all of `tree`.
+fn judge_esp(kit: &Kit, sector: u64) {
+    let esp = &partitions(&kit.image(), sector)[0];
+    judge_fat(&kit.image(), esp, &kit.path("tree"));
 }
 
 #[test]
@@ -130,11 +132,7 @@ fn cluster_counts_around_the_borders_satisfy_fsck() {
             )),
         );
         kit.compose().args(["-q", "image.toml"]).ok();
-        judge_fat(
-            &kit.image(),
-            &partitions(&kit.image(), 512)[0],
-            &kit.path("tree"),
-        );
+        judge_esp(&kit, 512);
     }
 }
 
@@ -149,11 +147,7 @@ fn thousands_of_files_in_a_directory_satisfy_the_referees() {
     }
     kit.describe("", &esp(""));
     kit.compose().args(["-q", "image.toml"]).ok();
-    judge_fat(
-        &kit.image(),
-        &partitions(&kit.image(), 512)[0],
-        &kit.path("tree"),
-    );
+    judge_esp(&kit, 512);
 }
 
 #[test]

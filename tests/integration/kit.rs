@@ -92,6 +92,16 @@ impl Kit {
         self.write("image.toml", text);
     }
 
+    /// Makes a key and its certificate: `key.pem` and `certificate.pem`.
+    pub fn make_key(&self) {
+        Peer::host("openssl")
+            .dir(self.root())
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
+            .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+            .args(["-subj", "/CN=images/", "-days", "36500"])
+            .ok();
+    }
+
     /// Makes a program that runs a command of the sid chroot; returns its path.
     pub fn sid_program(&self, name: &str, command: &str) -> String {
         let script = lab::script("in-sid");

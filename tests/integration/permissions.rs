@@ -81,12 +81,7 @@ fn a_key_that_others_can_read_signs_no_root_hash() {
     let data = partition("", "data") + "copy-blocks = \"blocks\"\n";
     let set = data + &partition("-verity", "hash") + &partition("-verity-sig", "signature");
     kit.describe("", &set);
-    Peer::host("openssl")
-        .dir(kit.root())
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .args(["-subj", "/CN=images/", "-days", "36500"])
-        .ok();
+    kit.make_key();
     let compose = || {
         let compose = kit.compose().args(["-q", "image.toml", "--private-key"]);
         compose.args(["key.pem", "--certificate", "certificate.pem"])

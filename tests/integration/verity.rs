@@ -17,12 +17,7 @@ const SETS: [&str; 4] = [
 fn kit() -> Kit {
     let kit = Kit::empty();
     kit.write("blocks", noise(1, 1221 * 4096));
-    Peer::host("openssl")
-        .dir(kit.root())
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .args(["-subj", "/CN=images/", "-days", "36500"])
-        .ok();
+    kit.make_key();
     kit
 }
 
