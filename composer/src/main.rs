@@ -133,7 +133,7 @@ fn update(request: &ComposeRequest) -> Result<(), Error> {
     let mut workshop = Workshop::new(&config, output.folder(), request)?;
     let (plan, inputs) = plan_image(request, &config, &base, &mut workshop, None)?;
     let sources = &inputs.sources;
-    let mut progress = Progress::start(request.progress, plan.extents.data());
+    let mut progress = Progress::start(request.progress, update::work(&plan));
     let updated = update::update(&plan, sources, path, &mut |bytes| progress.advance(bytes));
     progress.finish();
     if request.quiet {
@@ -199,7 +199,7 @@ fn write(
 ) -> Result<(), Error> {
     let sources = &inputs.sources;
     if let (Some(found), Some(table)) = (&inputs.found, inputs.found_table()) {
-        let mut progress = Progress::start(request.progress, plan.extents.data());
+        let mut progress = Progress::start(request.progress, update::work(plan));
         let mut told = |bytes| progress.advance(bytes);
         let added = update::add(plan, (found, table), sources, output.path()?, &mut told);
         progress.finish();

@@ -34,9 +34,17 @@ pub struct Updated {
     pub repaired: Vec<String>,
 }
 
+/// How many bytes of partitions are compared, and made what a plan says.
+#[must_use]
+pub fn work(plan: &ImagePlan) -> u64 {
+    let partitions = plan.partitions.iter();
+    let wanted = partitions.filter(|it| it.content != PlannedContent::Kept);
+    wanted.map(|partition| partition.entry.size).sum()
+}
+
 /// Makes an image what a plan says.
 ///
-/// `progress` is told how many bytes were written since the last call.
+/// `progress` is told how many bytes of [`work`] were done since the last call.
 ///
 /// # Errors
 /// When the image has another size or partitions elsewhere, which is found before anything
@@ -50,18 +58,17 @@ pub fn update(
     let file = open(path)?;
     let image = Image::open(path)?;
     check_places(plan, &image)?;
-    let mut target = Target {
+    let target = Target {
         file,
         path,
         plan,
         sources,
-        progress,
     };
     let mut updated = Updated {
         repaired: image.damage,
         ..Updated::default()
     };
-    target.replace_partitions(&mut updated)?;
+    target.replace_partitions(&mut updated, progress)?;
     // What is behind the last partition is the backup of the table.
     let ends = plan.partitions.iter().map(|partition| &partition.entry);
     let end = ends.map(|entry| entry.start + entry.size).max();
@@ -72,14 +79,14 @@ pub fn update(
         tables.reverse();
     }
     for (start, length) in tables {
-        updated.table |= target.replace(start, length)?;
+        updated.table |= target.replace(start, length, &mut |_| {})?;
     }
     Ok(updated)
 }
 
 /// Adds to an image what a plan has beyond what is there ([`FoundDisk::note`]).
 ///
-/// `progress` is told how many bytes were written since the last call.
+/// `progress` is told how many bytes of [`work`] were done since the last call.
 ///
 /// # Errors
 /// When the image changed meanwhile, which is found before anything is written; when a source
@@ -96,12 +103,11 @@ pub fn add(
         let path = path.to_owned();
         return Err(Error::Changed { path });
     }
-    let mut target = Target {
+    let target = Target {
         file,
         path,
         plan,
         sources,
-        progress,
     };
     let mut updated = Updated {
         repaired: table.damage.clone(),
@@ -113,7 +119,7 @@ pub fn add(
     }
     let size = plan.extents.length();
     target.resize(size)?;
-    if let Err(error) = target.replace_partitions(&mut updated) {
+    if let Err(error) = target.replace_partitions(&mut updated, progress) {
         if size > found.size {
             let tail = table.as_it_is(found.size)?.tail;
             target.resize(found.size)?;
@@ -123,7 +129,7 @@ pub fn add(
     }
     let disk = Disk::whole(size, plan.sector, plan.disk);
     for (start, end) in [(disk.tail(), size), (0, disk.head())] {
-        updated.table |= target.replace(start, end - start)?;
+        updated.table |= target.replace(start, end - start, &mut |_| {})?;
     }
     Ok(updated)
 }
@@ -185,7 +191,6 @@ struct Target<'a> {
     path: &'a Path,
     plan: &'a ImagePlan,
     sources: &'a Sources,
-    progress: &'a mut dyn FnMut(u64),
 }
 
 /// Why a comparison ended.
@@ -202,11 +207,15 @@ impl From<Error> for Ended {
 
 impl Target<'_> {
     /// Writes every partition that differs, but those that stay as they are.
-    fn replace_partitions(&mut self, updated: &mut Updated) -> Result<(), Error> {
+    fn replace_partitions(
+        &self,
+        updated: &mut Updated,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), Error> {
         for partition in &self.plan.partitions {
             let entry = &partition.entry;
             let stays = partition.content == PlannedContent::Kept;
-            if !stays && self.replace(entry.start, entry.size)? {
+            if !stays && self.replace(entry.start, entry.size, progress)? {
                 updated.written.push(partition.number);
             }
         }
@@ -226,9 +235,15 @@ impl Target<'_> {
 
     /// Writes a run of the image and waits for the disk, if it differs; tells whether it
     /// did.
-    fn replace(&mut self, start: u64, length: u64) -> Result<bool, Error> {
+    fn replace(
+        &self,
+        start: u64,
+        length: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<bool, Error> {
         let map = self.plan.extents.slice(start, length);
-        if self.is_equal(&map, start)? {
+        let mut told = self.equal(&map, start, progress)?;
+        if told == length {
             return Ok(false);
         }
         let mut end = start;
@@ -239,28 +254,41 @@ impl Target<'_> {
         self.clear(end, start + length - end)?;
         let mut whole = ExtentMap::hole(self.plan.extents.length());
         whole.append(start, map);
-        raw::write_into(&self.file, self.path, &whole, self.sources, self.progress)?;
+        // What was found to be equal was told before it is written once more.
+        let mut written = 0;
+        let mut tell = |bytes: u64| {
+            written += bytes;
+            progress(written.saturating_sub(told));
+            told = told.max(written);
+        };
+        raw::write_into(&self.file, self.path, &whole, self.sources, &mut tell)?;
+        progress(length - told);
         self.file.sync_data().map_err(error::write(self.path))?;
         Ok(true)
     }
 
-    fn is_equal(&self, map: &ExtentMap, start: u64) -> Result<bool, Error> {
-        let mut at = start;
+    /// How many bytes from `start` on are as a run is to be, in whole pieces.
+    fn equal(
+        &self,
+        map: &ExtentMap,
+        start: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, Error> {
+        let mut equal = 0;
         let mut found = Vec::new();
         let compared = pieces::read(map, self.sources, |bytes| {
             found.resize(bytes.len(), 0);
-            let read = self.file.read_exact_at(&mut found, at);
+            let read = self.file.read_exact_at(&mut found, start + equal);
             read.map_err(error::read(self.path))?;
-            at += bytes.len() as u64;
-            if found == bytes {
-                Ok(())
-            } else {
-                Err(Ended::Different)
+            if found != bytes {
+                return Err(Ended::Different);
             }
+            equal += bytes.len() as u64;
+            progress(bytes.len() as u64);
+            Ok(())
         });
         match compared {
-            Ok(()) => Ok(true),
-            Err(Ended::Different) => Ok(false),
+            Ok(()) | Err(Ended::Different) => Ok(equal),
             Err(Ended::Failed(error)) => Err(error),
         }
     }

@@ -123,6 +123,25 @@ fn an_interrupted_update_leaves_a_table_and_the_next_one_finishes() {
     }
 }
 
+/// What is added is compared first, and counts as done when it is there.
+#[test]
+fn progress_ends_where_it_said_it_would() {
+    let kit = kit();
+    let more = "[[partition]]\ntype = \"esp\"\n[[partition]]\ntype = \"home\"\n\
+        copy-blocks = \"blocks\"\nsize-min-bytes = \"3M\"\nsize-max-bytes = \"3M\"\n";
+    kit.describe("", more);
+    let compose = kit
+        .compose()
+        .args(["--empty", "refuse", "--progress", "json"]);
+    let output = compose.args(["-q", "image.toml"]).run();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&line["done"], &line["total"]),
+        (&(3 << 20).into(), &(3 << 20).into())
+    );
+}
+
 #[test]
 fn what_only_new_images_can_be_is_refused() {
     let kit = kit();
