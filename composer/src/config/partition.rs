@@ -303,9 +303,10 @@ impl PartitionConfig {
         self.partition_type = kind.to_string();
         let is_encrypted = self.encrypt.is_some_and(|encrypt| encrypt != Encrypt::Off);
         for item in &mut self.copy_files {
-            // It asks for nothing.
-            if copy_options(item) == Some("fsverity=off") {
-                item.truncate(item.len() - ":fsverity=off".len());
+            let options = copy_options(item).unwrap_or_default();
+            // They ask for nothing.
+            if options.split(',').all(|option| option == "fsverity=off") {
+                item.truncate(item.len() - options.len() - 1);
             }
         }
         if self.format.is_none() && self.copy_blocks.is_none() {

@@ -125,7 +125,7 @@ fn what_systemd_repart_can_do_is_left_to_it() {
     let engine = "[image]\nengine = \"repart\"\n";
     let partition = &parse(&format!("{engine}{text}")).unwrap().partitions[0];
     assert_eq!(partition.copy_files, ["a:/b:fsverity=copy"]);
-    let text = text.replace("fsverity=copy", "fsverity=off");
+    let text = text.replace("fsverity=copy", "fsverity=off,fsverity=off");
     let partition = &parse(&format!("{engine}{text}")).unwrap().partitions[0];
     assert_eq!(partition.copy_files, ["a:/b"]);
 }
