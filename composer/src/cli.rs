@@ -8,7 +8,7 @@ mod tools;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use composer::config::Compression;
 use composer::scan::CheckDigests;
@@ -151,6 +151,8 @@ enum Command {
     Look(Look),
     /// Bring an image to what its description says now, and write only what differs.
     #[command(after_help = texts::UPDATE)]
+    #[command(mut_arg("engine", hidden), mut_arg("empty", hidden))]
+    #[command(mut_arg("format", hidden), mut_arg("compress", hidden))]
     Update {
         /// The image.
         image: PathBuf,
@@ -166,6 +168,8 @@ enum Command {
     },
     /// Write definitions by which systemd-repart makes the image of a description.
     #[command(after_help = texts::REPART)]
+    #[command(mut_arg("engine", hidden), mut_arg("compress", hidden))]
+    #[command(mut_arg("format", hidden))]
     Repart {
         #[command(flatten)]
         description: Description,
@@ -173,6 +177,11 @@ enum Command {
         #[arg(short, long, value_name = "DIRECTORY")]
         output: PathBuf,
     },
+}
+
+/// An option that has no say in what a command does.
+fn hidden(option: Arg) -> Arg {
+    option.hide(true)
 }
 
 /// Looks into an image.
@@ -312,7 +321,7 @@ pub fn parse() -> Request {
         Some(Command::Repart {
             description,
             output,
-        }) => return Request::Definitions(description, output),
+        }) => return Request::Definitions(description.for_repart(), output),
         Some(Command::Update {
             image,
             description,

@@ -118,6 +118,26 @@ fn definitions_are_not_written_among_others_or_through_links() {
     );
 }
 
+/// Whatever engine the description names: systemd-repart will read what is written.
+#[test]
+fn definitions_say_all_of_a_description_or_are_not_written() {
+    let kit = Kit::empty();
+    let repart = |keys: &str| {
+        kit.describe("", &format!("[[partition]]\ntype = \"home\"\n{keys}\n"));
+        kit.compose().args(["repart", "image.toml", "-o", "out.d"])
+    };
+    repart("encrypt = \"key-file\"").ok();
+    let written = fs::read_to_string(kit.path("out.d/001-home.conf")).unwrap();
+    assert!(written.contains("\nEncrypt=key-file\n"), "{written}");
+    for (keys, key) in [
+        ("format = \"vfat\"\nfat-type = \"fat16\"", "`fat-type`"),
+        ("format = \"ext4\"\nvolume-label = \"x\"", "`volume-label`"),
+    ] {
+        let said = repart(keys).fails(1);
+        assert!(said.contains(key) && said.contains("`repart`"), "{said}");
+    }
+}
+
 #[test]
 fn what_systemd_repart_cannot_do_is_told() {
     let kit = kit("engine = \"repart\"");

@@ -88,6 +88,15 @@ enum MinimumSizesName {
 }
 
 impl Description {
+    /// The same, of an image that systemd-repart makes.
+    #[must_use]
+    pub fn for_repart(self) -> Self {
+        Self {
+            engine: Some(EngineName::Repart),
+            ..self
+        }
+    }
+
     /// The engine, if not that of the description.
     #[must_use]
     pub fn engine(&self) -> Option<Engine> {
