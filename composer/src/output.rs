@@ -32,21 +32,22 @@ impl Output {
     /// Where it was asked for: on the command line, in the description, or nowhere.
     ///
     /// # Errors
-    /// When it would go to a terminal.
+    /// When it would go to a terminal, or has a backing file that its format has not.
     pub fn of(request: &ComposeRequest, config: &ImageConfig, base: &Path) -> Result<Self, Error> {
-        let path = match (&request.output, &config.image.output) {
-            (Some(output), _) if output.as_os_str() == "-" => {
-                return if io::stdout().is_terminal() && !request.dry_run {
-                    Err(Self::Standard.refuse("a terminal; name a file, or a pipe to write to"))
-                } else {
-                    Ok(Self::Standard)
-                };
-            }
-            (Some(output), _) => output.clone(),
-            (None, Some(output)) => base.join(output),
-            (None, None) => config.default_output(),
+        let output = match (&request.output, &config.image.output) {
+            (Some(output), _) if output.as_os_str() == "-" => Self::Standard,
+            (Some(output), _) => Self::File(output.clone()),
+            (None, Some(output)) => Self::File(base.join(output)),
+            (None, None) => Self::File(config.default_output()),
         };
-        Ok(Self::File(path))
+        let is_standard = matches!(output, Self::Standard);
+        if is_standard && io::stdout().is_terminal() && !request.dry_run {
+            return Err(output.refuse("a terminal; name a file, or a pipe to write to"));
+        }
+        if request.backing.is_some() && config.image.format != OutputFormat::Qcow2 {
+            return Err(output.refuse("not in the format qcow2; only that has a backing file"));
+        }
+        Ok(output)
     }
 
     /// The file.
@@ -90,7 +91,7 @@ impl Output {
         };
         let name = name.as_deref().unwrap_or("disk");
         let map = match &request.backing {
-            Some(base) => self.overlay(base, section, plan, sources)?,
+            Some(base) => self.overlay(base, plan, sources)?,
             None => format::encode(section.format, plan.extents.clone(), plan.disk, name)?,
         };
         let is_sparse = matches!((self, section.compress), (Self::File(_), None));
@@ -124,13 +125,9 @@ impl Output {
     fn overlay(
         &self,
         base: &Path,
-        section: &ImageSection,
         plan: &ImagePlan,
         sources: &Sources,
     ) -> Result<ExtentMap, Error> {
-        if section.format != OutputFormat::Qcow2 {
-            return Err(self.refuse("not in the format qcow2; only that has a backing file"));
-        }
         let cluster = format::QCOW2_CLUSTER;
         let overlay = overlay::beyond(base, &plan.extents, cluster, sources)?;
         let failed = |source| Error::Read {

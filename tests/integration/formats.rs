@@ -95,6 +95,8 @@ fn an_overlay_has_what_differs_from_its_backing_file() {
         ("--format qcow2 --backing none", "x"),
         ("--format qcow2 --backing old.raw", "here/old.raw"),
         ("--format vhd --sector-size 4096", "x"),
+        ("--backing old.raw --empty refuse", "old.raw"),
+        ("--backing old.raw --dry-run", "x"),
     ] {
         let compose = kit.compose().args(["image.toml", "-o", output]);
         said += &compose.args(options.split_whitespace()).fails(1);
