@@ -25,7 +25,7 @@ use serde_json::json;
 
 use cli::{ComposeRequest, Description, Request};
 use output::Output;
-use report::Progress;
+use report::{Busy, Progress};
 use workshop::Workshop;
 
 /// `verify` found differences.
@@ -150,11 +150,14 @@ fn plan_image(
     workshop: &mut Workshop<'_>,
     found: Option<FoundDisk>,
 ) -> Result<(ImagePlan, Inputs), Error> {
+    let busy = Busy::with(request.progress, "looking at the sources");
     let mut inputs = scan::scan(config, base, request.digests)?;
+    drop(busy);
     if let Some(found) = found {
         found.note(&mut inputs);
     }
     if !request.dry_run {
+        let _busy = Busy::with(request.progress, "comparing content with its digests");
         digests::check(&inputs.sources)?;
     }
     workshop.make_read_only(&mut inputs)?;
@@ -241,10 +244,13 @@ fn fill(
     let hashed = sets.iter().map(|set| set.data);
     workshop.make_writable(inputs, layout, hashed)?;
     let signing = signing::load(&request.signing)?;
+    let busy = Busy::with(request.progress, "computing hashes");
     protect::protect(config, inputs, layout, &signing)?;
+    drop(busy);
     let has_command = |partition: &PartitionConfig| !partition.tree_command.is_empty();
     if config.partitions.iter().any(has_command) {
         let folder = workshop.folder()?;
+        let _busy = Busy::with(request.progress, "running `tree-command`");
         tree_command::run(config, base, request.digests, folder, (inputs, layout))?;
         digests::check(&inputs.sources)?;
         *layout = plan::lay_out_again(config, inputs, layout)?;

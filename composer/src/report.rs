@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
@@ -136,10 +138,68 @@ impl Progress {
     }
 }
 
+/// Something that turns while nobody knows how long it takes. What is short shows nothing,
+/// and so does what has no terminal.
+#[derive(Debug)]
+struct Spinner {
+    bar: ProgressBar,
+    /// Shows it after a while, unless it goes before.
+    patience: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// How long nothing is shown.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+impl Spinner {
+    fn start(style: ProgressStyle, template: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if let Ok(style) = BarStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        let is_visible = style == ProgressStyle::Auto && io::stderr().is_terminal();
+        let patience = is_visible.then(|| {
+            let (gone, waits) = mpsc::channel();
+            let shown = bar.clone();
+            let thread = thread::spawn(move || {
+                if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                    shown.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+                    shown.enable_steady_tick(Duration::from_millis(200));
+                }
+            });
+            (gone, thread)
+        });
+        Self { bar, patience }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some((gone, thread)) = self.patience.take() {
+            drop(gone);
+            // It only shows something.
+            let _ = thread.join();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Tells what goes on as long as it lives.
+#[derive(Debug)]
+pub struct Busy(#[expect(dead_code, reason = "it turns")] Spinner);
+
+impl Busy {
+    /// This begins.
+    pub fn with(style: ProgressStyle, what: &'static str) -> Self {
+        let turning = Spinner::start(style, "{spinner} {msg} ({elapsed})");
+        turning.bar.set_message(what);
+        Self(turning)
+    }
+}
+
 /// Tells which file systems are being made, of which nobody knows how long they take.
 #[derive(Debug)]
 pub struct Making {
-    bar: ProgressBar,
+    spinner: Spinner,
     is_json: bool,
     names: Mutex<BTreeSet<String>>,
 }
@@ -147,21 +207,8 @@ pub struct Making {
 impl Making {
     /// Nothing is being made.
     pub fn start(style: ProgressStyle) -> Self {
-        let is_visible = style == ProgressStyle::Auto && io::stderr().is_terminal();
-        let target = if is_visible {
-            ProgressDrawTarget::stderr_with_hz(10)
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = BarStyle::with_template("{spinner} making {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
-        if is_visible {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
         Self {
-            bar,
+            spinner: Spinner::start(style, "{spinner} making {msg} ({elapsed})"),
             is_json: style == ProgressStyle::Json,
             names: Mutex::default(),
         }
@@ -181,16 +228,12 @@ impl Making {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut names);
         let message = names.iter().map(String::as_str).collect::<Vec<_>>();
-        self.bar.set_message(message.join(", "));
+        if !message.is_empty() {
+            self.spinner.bar.set_message(message.join(", "));
+        }
         if self.is_json {
             let line = json!({ "event": event, "name": name });
             let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
         }
-    }
-}
-
-impl Drop for Making {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
