@@ -126,6 +126,11 @@ impl FoundTable {
                 return Err(Error::Unlike { reason });
             }
         }
+        // What is added would get a place behind one of them, and in the other.
+        if let Some((first, second)) = table::overlaps(&image.partitions).first() {
+            let reason = format!("partitions {first} and {second} overlap");
+            return Err(Error::Unlike { reason });
+        }
         Ok(Self {
             disk: image.disk,
             usable: image.usable.clone(),

@@ -301,3 +301,48 @@ pub(crate) fn entries_of(
     }
     Ok(entries)
 }
+
+/// The numbers of partitions that lie over each other, in pairs: one, and another that
+/// begins in it.
+pub(crate) fn overlaps(entries: &BTreeMap<u32, TableEntry>) -> Vec<(u32, u32)> {
+    let mut ordered: Vec<_> = entries.iter().collect();
+    ordered.sort_by_key(|(_, entry)| entry.start);
+    let mut overlaps = Vec::new();
+    let mut furthest = (0, 0);
+    for (number, entry) in ordered {
+        let (before, reached) = furthest;
+        if entry.start < reached {
+            overlaps.push((before, *number));
+        }
+        let end = entry.start + entry.size;
+        if end > reached {
+            furthest = (*number, end);
+        }
+    }
+    overlaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_that_lie_over_each_other_are_found() {
+        let entry = |start, end| TableEntry {
+            partition_type: PartitionType::SWAP,
+            uuid: Uuid::nil(),
+            label: String::new(),
+            attributes: 0,
+            start,
+            size: end - start,
+        };
+        let found = |places: &[(u64, u64)]| {
+            let entries = places.iter().map(|(start, end)| entry(*start, *end));
+            overlaps(&(1..).zip(entries).collect())
+        };
+        assert_eq!(found(&[(20, 30), (10, 20)]), []);
+        // The third lies in the first too, though the second is between them.
+        assert_eq!(found(&[(0, 100), (10, 20), (50, 60)]), [(1, 2), (1, 3)]);
+        assert_eq!(found(&[(10, 30), (0, 11)]), [(2, 1)]);
+    }
+}

@@ -6,6 +6,7 @@ use tree_manifest::{Entry, Tree};
 
 use crate::error::Error;
 use crate::image::Image;
+use crate::table;
 use crate::volume::{Item, Volume};
 use crate::window::Window;
 
@@ -22,13 +23,8 @@ const CHUNK: usize = 1 << 20;
 /// When the image itself cannot be read.
 pub fn structure(image: &Image) -> Result<Vec<String>, Error> {
     let mut problems = image.damage.clone();
-    let mut ordered: Vec<_> = image.partitions.iter().collect();
-    ordered.sort_by_key(|(_, entry)| entry.start);
-    for pair in ordered.windows(2) {
-        let ((first, one), (second, other)) = (pair[0], pair[1]);
-        if one.start + one.size > other.start {
-            problems.push(format!("partitions {first} and {second} overlap"));
-        }
+    for (first, second) in table::overlaps(&image.partitions) {
+        problems.push(format!("partitions {first} and {second} overlap"));
     }
     for (number, entry) in &image.partitions {
         let twin = image

@@ -352,3 +352,42 @@ fn a_new_image_takes_the_place_of_what_was_there_with_its_size() {
         judge_table(&kit.path(image), 512);
     }
 }
+
+/// The checksum of partition tables.
+fn crc32(bytes: &[u8]) -> [u8; 4] {
+    let sum = bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg())
+        })
+    });
+    (!sum).to_le_bytes()
+}
+
+/// Free space behind the one that ends first is in the other.
+#[test]
+fn nothing_is_added_where_partitions_lie_over_each_other() {
+    let kit = Kit::empty();
+    let partition = "[[partition]]\ntype = \"home\"\nsize-min-bytes = \"1M\"\n";
+    kit.describe("size = \"16M\"", &partition.repeat(2).replace("min", "max"));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let mut image = fs::read(kit.image()).unwrap();
+    let end = image.len();
+    for (header, entries) in [(512, 1024), (end - 512, end - 512 - 128 * 128)] {
+        // The first ends where the second does, and the second a sector before.
+        let last = entries + 128 + 40;
+        let second: [u8; 8] = image[last..last + 8].try_into().unwrap();
+        image[entries + 40..entries + 48].copy_from_slice(&second);
+        image[last] -= 1;
+        let sum = crc32(&image[entries..entries + 128 * 128]);
+        image[header + 88..header + 92].copy_from_slice(&sum);
+        image[header + 16..header + 20].fill(0);
+        let sum = crc32(&image[header..header + 92]);
+        image[header + 16..header + 20].copy_from_slice(&sum);
+    }
+    fs::write(kit.image(), &image).unwrap();
+    kit.describe("", "[[partition]]\ntype = \"srv\"\n");
+    let compose = kit.compose().args(["--empty", "refuse", "image.toml"]);
+    let said = compose.fails(1);
+    assert!(said.contains("partitions 1 and 2 overlap"), "{said}");
+    assert!(fs::read(kit.image()).unwrap() == image);
+}
