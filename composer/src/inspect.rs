@@ -97,11 +97,14 @@ impl Layout {
                 ..LayoutPartition::of(partition.number, &partition.entry, content)
             }
         });
+        let mut partitions: Vec<_> = partitions.collect();
+        // One that is added comes first in the description, and not on the disk.
+        partitions.sort_by_key(|partition| partition.partno);
         Self {
             size: ByteSize(plan.extents.length()),
             sector_size: plan.sector,
             uuid: plan.disk,
-            partitions: partitions.collect(),
+            partitions,
             damage: Vec::new(),
         }
     }

@@ -133,7 +133,11 @@ fn progress_ends_where_it_said_it_would() {
     let compose = kit
         .compose()
         .args(["--empty", "refuse", "--progress", "json"]);
-    let output = compose.args(["-q", "image.toml"]).run();
+    let output = compose.args(["--json", "image.toml"]).run();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = report["layout"]["partitions"].as_array().unwrap();
+    let numbers = told.iter().map(|it| it["partno"].as_u64().unwrap());
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3, 4]);
     let said = String::from_utf8(output.stderr).unwrap();
     let line: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(
