@@ -12,6 +12,10 @@ use crate::error::{self, Error};
 use crate::raw::check_unchanged;
 use crate::source::Sources;
 
+/// How many sources are open at once. A piece of an image may come from thousands, which are
+/// more than a process may open.
+const OPEN: usize = 64;
+
 /// Reads a file from its first byte to its last, piece by piece. Its sources must be
 /// before and after what was planned.
 ///
@@ -22,25 +26,46 @@ pub fn read<E: From<Error>>(
     sources: &Sources,
     sink: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut files: BTreeMap<SourceId, File> = BTreeMap::new();
-    let fill = |id: SourceId, offset, buffer: &mut [u8]| {
-        let file = match files.entry(id) {
-            Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(new) => new.insert(open(id, sources)?),
-        };
-        let read = file.read_exact_at(buffer, offset);
+    let mut opened = Opened {
+        files: BTreeMap::new(),
+        sources,
+    };
+    let fill = |id, offset, buffer: &mut [u8]| {
+        let read = opened.get(id)?.read_exact_at(buffer, offset);
         Ok(read.map_err(error::read(&sources.get(id).path))?)
     };
     map.read(fill, sink)?;
-    for (id, file) in &files {
-        check_unchanged(file, sources.get(*id))?;
-    }
-    Ok(())
+    Ok(opened.close()?)
 }
 
-fn open(id: SourceId, sources: &Sources) -> Result<File, Error> {
-    let planned = sources.get(id);
-    let file = File::open(&planned.path).map_err(error::read(&planned.path))?;
-    check_unchanged(&file, planned)?;
-    Ok(file)
+/// Sources that are open.
+struct Opened<'a> {
+    files: BTreeMap<SourceId, File>,
+    sources: &'a Sources,
+}
+
+impl Opened<'_> {
+    /// A source that is as it was planned.
+    fn get(&mut self, id: SourceId) -> Result<&File, Error> {
+        if self.files.len() >= OPEN && !self.files.contains_key(&id) {
+            self.close()?;
+        }
+        match self.files.entry(id) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(new) => {
+                let planned = self.sources.get(id);
+                let file = File::open(&planned.path).map_err(error::read(&planned.path))?;
+                check_unchanged(&file, planned)?;
+                Ok(new.insert(file))
+            }
+        }
+    }
+
+    /// Closes all, which must still be as they were planned.
+    fn close(&mut self) -> Result<(), Error> {
+        for (id, file) in std::mem::take(&mut self.files) {
+            check_unchanged(&file, self.sources.get(id))?;
+        }
+        Ok(())
+    }
 }
