@@ -5,11 +5,13 @@
 #![expect(clippy::disallowed_methods, reason = "writes the image")]
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::mem;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use extents::copy::{Copier, Failure, Slice};
-use extents::{Content, ExtentMap, staging};
+use extents::{Content, Extent, ExtentMap, staging};
 
 use crate::disk_space::{self, Room};
 use crate::error::{self, Error};
@@ -19,6 +21,13 @@ use crate::stream::{self, Compressing};
 
 /// How the names of what is being made begin.
 pub const TEMPORARY: &str = ".compose-";
+
+/// Extents of fewer bytes are read and written together. To share so little takes longer
+/// than to copy it, by a half for 1 GB in 25000 files on XFS, and leaves a file in pieces.
+const SMALL: u64 = 16 << 10;
+
+/// The most bytes that are gathered.
+const GATHERED: usize = 1 << 20;
 
 /// How an image is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,12 +70,7 @@ pub fn write(
     } else {
         let file = temporary.as_file();
         disk_space::check(file, output, extents, sources)?;
-        let mut writer = Writer {
-            output,
-            file,
-            copier: Copier::onto_holes(),
-            progress,
-        };
+        let mut writer = Writer::new((file, output), Copier::onto_holes(), progress);
         let written = writer.write(extents, sources);
         written.map_err(|error| disk_space::explain(error, file, extents.data()))?;
     }
@@ -89,12 +93,8 @@ pub(crate) fn fill(
     file: &File,
     path: &Path,
 ) -> Result<(), Error> {
-    let mut writer = Writer {
-        output: path,
-        file,
-        copier: Copier::onto_holes(),
-        progress: &mut |_| {},
-    };
+    let progress = &mut |_| {};
+    let mut writer = Writer::new((file, path), Copier::onto_holes(), progress);
     writer.write(extents, sources)
 }
 
@@ -106,12 +106,7 @@ pub(crate) fn write_into(
     sources: &Sources,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Error> {
-    let mut writer = Writer {
-        output,
-        file,
-        copier: Copier::default(),
-        progress,
-    };
+    let mut writer = Writer::new((file, output), Copier::default(), progress);
     writer.write(extents, sources)
 }
 
@@ -141,20 +136,54 @@ struct Writer<'a> {
     file: &'a File,
     copier: Copier,
     progress: &'a mut dyn FnMut(u64),
+    gathered: Gathered,
 }
 
-impl Writer<'_> {
+/// Bytes of small extents that lie side by side.
+#[derive(Default)]
+struct Gathered {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Gathered {
+    /// Whether an extent goes on where the bytes end.
+    fn takes(&self, extent: &Extent) -> bool {
+        let end = self.start + self.bytes.len() as u64;
+        self.bytes.is_empty() || (end == extent.start && self.bytes.len() < GATHERED)
+    }
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        (file, output): (&'a File, &'a Path),
+        copier: Copier,
+        progress: &'a mut dyn FnMut(u64),
+    ) -> Self {
+        Self {
+            output,
+            file,
+            copier,
+            progress,
+            gathered: Gathered::default(),
+        }
+    }
+
     fn write(&mut self, extents: &ExtentMap, sources: &Sources) -> Result<(), Error> {
         self.file
             .set_len(extents.length())
             .map_err(error::write(self.output))?;
         for extent in extents.extents() {
+            let is_small = extent.length < SMALL;
+            if !is_small || !self.gathered.takes(extent) {
+                self.write_gathered()?;
+            }
+            if is_small {
+                self.gather(extent, sources)?;
+                continue;
+            }
             match &extent.content {
-                Content::Bytes(bytes) => {
-                    let written = self.file.write_all_at(bytes, extent.start);
-                    written.map_err(error::write(self.output))?;
-                    (self.progress)(extent.length);
-                }
+                Content::Bytes(bytes) => self.put(bytes, extent.start)?,
                 Content::Slice { source, offset } => {
                     let slice = Slice {
                         read_at: *offset,
@@ -165,7 +194,51 @@ impl Writer<'_> {
                 }
             }
         }
+        self.write_gathered()
+    }
+
+    fn put(&mut self, bytes: &[u8], at: u64) -> Result<(), Error> {
+        let written = self.file.write_all_at(bytes, at);
+        written.map_err(error::write(self.output))?;
+        (self.progress)(bytes.len() as u64);
         Ok(())
+    }
+
+    fn write_gathered(&mut self) -> Result<(), Error> {
+        let mut gathered = mem::take(&mut self.gathered);
+        if !gathered.bytes.is_empty() {
+            self.put(&gathered.bytes, gathered.start)?;
+        }
+        gathered.bytes.clear();
+        self.gathered.bytes = gathered.bytes;
+        Ok(())
+    }
+
+    /// Adds an extent to those that are gathered. Its source must then be what was planned.
+    fn gather(&mut self, extent: &Extent, sources: &Sources) -> Result<(), Error> {
+        let bytes = &mut self.gathered.bytes;
+        if bytes.is_empty() {
+            self.gathered.start = extent.start;
+        }
+        let (source, offset) = match &extent.content {
+            Content::Bytes(more) => {
+                bytes.extend_from_slice(more);
+                return Ok(());
+            }
+            Content::Slice { source, offset } => (sources.get(*source), *offset),
+        };
+        let from = File::open(&source.path).map_err(error::read(&source.path))?;
+        let start = bytes.len();
+        let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+        bytes.resize(start + length, 0);
+        let read = from.read_exact_at(&mut bytes[start..], offset);
+        read.map_err(|cause| match cause.kind() {
+            ErrorKind::UnexpectedEof => Error::Changed {
+                path: source.path.clone(),
+            },
+            _ => error::read(&source.path)(cause),
+        })?;
+        check_unchanged(&from, source)
     }
 
     /// Copies a slice of a source, which must be before and after what was planned.
@@ -193,4 +266,49 @@ pub(crate) fn check_unchanged(file: &File, planned: &Source) -> Result<(), Error
     Err(Error::Changed {
         path: planned.path.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn small_extents_are_gathered_and_their_sources_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sources = Sources::default();
+        let content: Vec<u8> = (0..=250).cycle().take(20_000).collect();
+        let path = folder.path().join("source");
+        fs::write(&path, &content).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        let id = sources.add(Source {
+            path: path.clone(),
+            size: metadata.len(),
+            stamp: scan::stamp(&metadata),
+            sha256: None,
+        });
+        let mut map = ExtentMap::hole(40_000);
+        let mut expected = vec![0; 40_000];
+        let mut slice = |map: &mut ExtentMap, start: usize, length: usize, offset: usize| {
+            map.push_slice(start as u64, length as u64, id, offset as u64);
+            expected[start..start + length].copy_from_slice(&content[offset..offset + length]);
+        };
+        slice(&mut map, 1, 99, 7);
+        slice(&mut map, 100, 4095, 300);
+        slice(&mut map, 4196, 16_384, 2000);
+        slice(&mut map, 20_580, 10, 0);
+        map.push_bytes(20_590, *b"bytes");
+        expected[20_590..20_595].copy_from_slice(b"bytes");
+        let output = folder.path().join("image");
+        let mut told = 0;
+        let mut progress = |bytes| told += bytes;
+        let options = Options::default();
+        write(&map, &sources, &output, options, &mut progress).unwrap();
+        assert!(fs::read(&output).unwrap() == expected);
+        assert_eq!(told, map.data());
+        fs::write(&path, b"short").unwrap();
+        let error = write(&map, &sources, &output, options, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error}");
+    }
 }
