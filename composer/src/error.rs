@@ -91,6 +91,14 @@ pub enum Error {
         /// The rule it breaks.
         reason: String,
     },
+    /// EROFS cannot hold something.
+    #[error("`{path}`: {reason}")]
+    NotForErofs {
+        /// The place in the tree.
+        path: String,
+        /// The rule it breaks.
+        reason: String,
+    },
     /// A path is none a tree can have.
     #[error("`{}`: {reason}", path.escape_debug())]
     NotAPlace {

@@ -4,8 +4,8 @@
 //! ```text
 //! image.toml ─ config ─┐
 //!                      ├─ plan ──────── ImagePlan ── raw ── image
-//! trees ─ scan ────────┘  (fat, table,   (extents)
-//!                          placement, seed)
+//! trees ─ scan ────────┘  (fat, erofs,   (extents)
+//!                          table, placement, seed)
 //! ```
 //!
 //! [`config`] reads the description and [`definitions`] those of systemd-repart, [`scan`] looks at the sources, [`plan`]
@@ -22,6 +22,7 @@ pub mod definitions;
 pub mod digests;
 mod disk_space;
 pub mod dm_verity;
+pub mod erofs;
 mod error;
 
 pub mod fat;

@@ -1,4 +1,4 @@
-//! File systems that programs make: ext4, btrfs, XFS, EROFS and `SquashFS`.
+//! File systems that programs make: ext4, btrfs, XFS, `SquashFS`, and EROFS with compression.
 //!
 //! ext4, EROFS and `SquashFS` are made of one tar stream, read from the sources as they
 //! lie, and XFS of a list of them. mkfs.btrfs reads a folder: that of the tree, where it
@@ -12,7 +12,6 @@ mod archive;
 mod btrfs;
 mod ext4;
 mod feed;
-mod links;
 mod program;
 mod staged;
 mod xfs;
@@ -20,10 +19,12 @@ mod xfs;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use extents::ExtentMap;
 use uuid::Uuid;
 
 use crate::config::{FileSystem, PartitionConfig};
 use crate::disk_space::Room;
+use crate::erofs::{self, VolumeId};
 use crate::error::{self, Error};
 use crate::holes;
 use crate::scan::{self, PartitionInput};
@@ -66,6 +67,12 @@ impl Order<'_> {
         format!("{} `{}`", self.format().name(), self.label)
     }
 
+    /// Whether a program makes it. EROFS without compression is laid out here.
+    #[must_use]
+    pub fn takes_program(&self) -> bool {
+        self.format() != FileSystem::Erofs || self.partition.compression.is_some()
+    }
+
     /// The UUID of the file system.
     fn file_system(&self) -> Uuid {
         seed::file_system(self.uuid)
@@ -81,29 +88,42 @@ impl Order<'_> {
     }
 }
 
-/// A file system that a program made.
+/// A file system that was made.
 #[derive(Debug)]
 pub struct Made {
-    source: Source,
-    data: Vec<(u64, u64)>,
+    content: MadeContent,
     tree: FileTree,
+}
+
+#[derive(Debug)]
+enum MadeContent {
+    /// A file, and where in it there is data: start and length, in bytes.
+    File(Source, Vec<(u64, u64)>),
+    /// Slices of the sources.
+    Slices(ExtentMap),
 }
 
 impl Made {
     /// Takes it among the sources.
     #[must_use]
     pub fn into_input(self, sources: &mut Sources) -> PartitionInput {
-        let size = self.source.size;
-        PartitionInput::Made {
-            source: sources.add(self.source),
-            size,
-            data: self.data,
-            tree: self.tree,
-        }
+        let extents = match self.content {
+            MadeContent::Slices(extents) => extents,
+            MadeContent::File(file, data) => {
+                let mut extents = ExtentMap::hole(file.size);
+                let source = sources.add(file);
+                for (start, length) in data {
+                    extents.push_slice(start, length, source, start);
+                }
+                extents
+            }
+        };
+        let tree = self.tree;
+        PartitionInput::Made { extents, tree }
     }
 }
 
-/// Whether a program makes such a file system.
+/// Whether such a file system is made before it becomes part of the image.
 #[must_use]
 pub fn is_made(format: FileSystem) -> bool {
     match format {
@@ -128,7 +148,21 @@ pub fn least_size(format: FileSystem, tree: &FileTree) -> u64 {
     }
 }
 
-/// Makes a file system of a tree, in a file in `folder`, which is its own.
+/// Lays out a file system of a tree, which takes no program ([`Order::takes_program`]).
+///
+/// # Errors
+/// When it cannot hold something.
+pub fn lay_out(order: Order<'_>, tree: FileTree, sources: &Sources) -> Result<Made, Error> {
+    let id = VolumeId {
+        uuid: order.file_system(),
+        label: order.volume_label().to_owned(),
+        time: order.time,
+    };
+    let content = MadeContent::Slices(erofs::plan(&tree, sources, &id)?);
+    Ok(Made { content, tree })
+}
+
+/// Has a program make a file system of a tree, in a file in `folder`, which is its own.
 ///
 /// # Errors
 /// When the program is not there or fails, or a source cannot be read or changed.
@@ -278,5 +312,6 @@ fn taken(path: PathBuf, tree: FileTree) -> Result<Made, Error> {
         stamp: scan::stamp(&metadata),
         sha256: None,
     };
-    Ok(Made { source, data, tree })
+    let content = MadeContent::File(source, data);
+    Ok(Made { content, tree })
 }

@@ -71,7 +71,7 @@ pub enum PlannedContent {
         /// How many.
         size: u64,
     },
-    /// A file system that a program makes.
+    /// A file system that is neither FAT nor swap space.
     FileSystem {
         /// Which.
         format: FileSystem,

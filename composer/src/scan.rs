@@ -65,14 +65,10 @@ pub enum PartitionInput {
     Tree(FileTree),
     /// Hashes or a signature of dm-verity.
     Computed(Arc<[u8]>),
-    /// A file system that a program made of files and directories.
+    /// A file system that was made of files and directories, by a program or here.
     Made {
-        /// The file it is in.
-        source: SourceId,
-        /// How long it is, in bytes.
-        size: u64,
-        /// Where in it there is data: start and length, in bytes.
-        data: Vec<(u64, u64)>,
+        /// Its bytes.
+        extents: ExtentMap,
         /// What it was made of.
         tree: FileTree,
     },

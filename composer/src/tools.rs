@@ -19,7 +19,7 @@ pub enum Tool {
     Mke2fs,
     /// Makes btrfs.
     MkfsBtrfs,
-    /// Makes EROFS.
+    /// Makes EROFS that is compressed.
     MkfsErofs,
     /// Makes XFS.
     MkfsXfs,

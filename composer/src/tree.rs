@@ -1,5 +1,7 @@
 //! The content of one file system, before it has a layout.
 
+pub(crate) mod links;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where file systems are made by programs, before they become part of the image.
+//! Where file systems are made, before they become part of the image.
 #![expect(clippy::disallowed_methods, reason = "reads SOURCE_DATE_EPOCH")]
 
 use std::num::NonZero;
@@ -118,7 +118,7 @@ impl<'a> Workshop<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let folder = self.folder()?.to_owned();
+        let folder = self.folder_for(wanted)?;
         let mut jobs = Vec::new();
         for (index, size) in wanted {
             let input = std::mem::replace(&mut inputs.partitions[*index], PartitionInput::Empty);
@@ -142,8 +142,14 @@ impl<'a> Workshop<'a> {
                 };
                 let name = order.name();
                 making.begins(&name);
-                let folder = folder.join((index + 1).to_string());
-                made.push((index, mkfs::make(order, tree, sources, &folder)));
+                let result = match &folder {
+                    Some(folder) if order.takes_program() => {
+                        let folder = folder.join((index + 1).to_string());
+                        mkfs::make(order, tree, sources, &folder)
+                    }
+                    _ => mkfs::lay_out(order, tree, sources),
+                };
+                made.push((index, result));
                 making.ends(&name);
             }
         };
@@ -167,6 +173,16 @@ impl<'a> Workshop<'a> {
             inputs.partitions[index] = made.into_input(&mut inputs.sources);
         }
         Ok(())
+    }
+
+    /// The folder, where a program makes one of these.
+    fn folder_for(&mut self, wanted: &[(usize, u64)]) -> Result<Option<PathBuf>, Error> {
+        let takes_program =
+            |(index, size): &(usize, u64)| self.order(*index, *size).takes_program();
+        if !wanted.iter().any(takes_program) {
+            return Ok(None);
+        }
+        Ok(Some(self.folder()?.to_owned()))
     }
 
     fn order(&self, index: usize, size: u64) -> Order<'_> {

@@ -380,7 +380,7 @@ fn what_mkfs_xfs_cannot_be_told_is_refused() {
 #[test]
 fn a_missing_program_is_named_with_its_package() {
     let kit = kit();
-    describe(&kit, "", "erofs", "");
+    describe(&kit, "", "erofs", "compression = \"lz4\"");
     let said = kit
         .compose()
         .env("PATH", kit.root())

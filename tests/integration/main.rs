@@ -48,6 +48,9 @@ mod placement;
 /// File systems that other programs make, judged by their own checkers.
 mod file_systems;
 
+/// EROFS without compression, judged by erofs-utils and a kernel.
+mod erofs;
+
 /// The programs that are run, where `PATH` has none.
 mod tools;
 

@@ -163,7 +163,8 @@ fn file_systems_of_other_programs_depend_on_nothing_but_their_inputs() {
              minimize = \"guess\"\n"
         )
     });
-    kit.describe("", &partitions.concat());
+    let compressed = partitions[1].clone() + "compression = \"lz4\"\n";
+    kit.describe("", &(partitions.concat() + &compressed));
     let commands = "mkdir made
         compose --quiet --json image.toml --output made/image.raw";
     compare(&kit, &ELSEWHERE, commands, 1);

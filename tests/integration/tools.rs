@@ -19,7 +19,11 @@ fn kit() -> Kit {
     kit.write("tree/etc/file", "1");
     file_system_programs(&kit);
     let partitions = ["ext4", "btrfs", "erofs", "xfs", "squashfs"].map(|format| {
-        format!("[[partition]]\ntype = \"root\"\nformat = \"{format}\"\ntree = \"tree\"\n")
+        let keys = match format {
+            "erofs" => "compression = \"lz4\"\n",
+            _ => "",
+        };
+        format!("[[partition]]\ntype = \"root\"\nformat = \"{format}\"\ntree = \"tree\"\n{keys}")
     });
     kit.describe("compress = \"zstd:1\"", &partitions.concat());
     kit

@@ -8,13 +8,13 @@ use std::process::{Child, ChildStdin};
 
 use tree_manifest::TreePath;
 
-use super::{archive, links};
+use super::archive;
 use crate::error::{self, Error};
 use crate::pieces;
 use crate::raw::check_unchanged;
 use crate::size::round_up;
 use crate::source::{Source, Sources};
-use crate::tree::{FileContent, FileTree, Node};
+use crate::tree::{FileContent, FileTree, Node, links};
 
 /// Bytes that are read and written at once.
 const BUFFER: usize = 256 << 10;

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::XattrFlags;
 
-use super::links;
 use crate::error::{self, Error};
 use crate::raw;
 use crate::source::Sources;
-use crate::tree::{Attribute, FileContent, FileTree, Node};
+use crate::tree::{Attribute, FileContent, FileTree, Node, links};
 
 /// A copy of a tree, which goes with this.
 #[derive(Debug)]

@@ -45,7 +45,7 @@ pub fn claim(
     }
     let needed = match (input, partition.format) {
         (PartitionInput::Blocks(blocks), _) => blocks.length(),
-        (PartitionInput::Made { size, .. }, _) => *size,
+        (PartitionInput::Made { extents, .. }, _) => extents.length(),
         (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
             mkfs::least_size(format, tree)
         }
@@ -128,7 +128,7 @@ fn of_kept(config: &ImageConfig, partition: &PartitionConfig, existing: Existing
 pub fn hashed(set: &VeritySet, data: &PartitionInput, size: u64) -> u64 {
     let content = match data {
         PartitionInput::Blocks(blocks) => Some(blocks.length()),
-        PartitionInput::Made { size, .. } => Some(*size),
+        PartitionInput::Made { extents, .. } => Some(extents.length()),
         _ => None,
     };
     let content = content.filter(|_| set.is_minimal);

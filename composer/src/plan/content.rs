@@ -47,15 +47,14 @@ pub fn fill(
         }
         (
             PartitionInput::Made {
-                source, data, tree, ..
+                extents: made,
+                tree,
             },
             Some(format),
         ) => {
             let mut extents = ExtentMap::hole(entry.size);
-            for (start, length) in data {
-                extents.push_slice(*start, *length, *source, *start);
-            }
-            return Ok((made(format, tree), extents));
+            extents.append(0, made.clone());
+            return Ok((self::made(format, tree), extents));
         }
         (input, Some(format)) if mkfs::is_made(format) => {
             let tree = match input {
@@ -102,7 +101,7 @@ fn vfat(
     Ok((content, volume.extents))
 }
 
-/// What is told of a file system that a program made, or would make.
+/// What is told of a file system that was made, or would be.
 fn made(format: FileSystem, tree: &FileTree) -> PlannedContent {
     let (files, bytes) = tree.totals();
     PlannedContent::FileSystem {
