@@ -253,6 +253,67 @@ fn judge_hashes(kit: &Kit) {
     Peer::sid("bash").dir(kit.root()).args(["-c", &script]).ok();
 }
 
+/// Numbers without a pattern, the same for the same seed.
+struct Numbers(Vec<u8>);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        let bytes = [(); 4].map(|()| self.0.pop().unwrap());
+        u32::from_le_bytes(bytes) as usize % end
+    }
+}
+
+/// Writes a tree of some hundred files to a folder.
+fn write_any_tree(kit: &Kit, folder: &str, seed: usize) {
+    let mut numbers = Numbers(noise(seed, 64_000));
+    let mut folders = vec![folder.to_owned()];
+    for number in 0..300 {
+        let above = folders[numbers.below(folders.len())].clone();
+        let longest = if number % 3 == 0 { 240 } else { 12 };
+        let filler = ["a", "-", " ", "~", "ü"][numbers.below(5)];
+        let filler = filler.repeat(numbers.below(longest) / filler.len());
+        let place = format!("{above}/{filler}{number}");
+        match numbers.below(8) {
+            0 if place.len() < 2000 => {
+                fs::create_dir_all(kit.path(&place)).unwrap();
+                folders.push(place);
+            }
+            1 => kit.link(&"x".repeat(1 + numbers.below(4000)), &place),
+            2 => kit.write(&place, noise(number, numbers.below(200_000))),
+            // Around the ends of blocks, with and without an inode before.
+            3 => kit.write(
+                &place,
+                noise(number, 4096 * numbers.below(4) + 4030 + numbers.below(80)),
+            ),
+            4 => kit.write(&place, ""),
+            _ => kit.write(&place, noise(number, numbers.below(6000))),
+        }
+    }
+}
+
+#[test]
+fn trees_of_any_shape_satisfy_fsck() {
+    let kit = Kit::empty();
+    let mut script = "set -e\n".to_owned();
+    for seed in 0..16 {
+        write_any_tree(&kit, &format!("{seed}/tree"), seed);
+        let head = "[[partition]]\ntype = \"linux-generic\"\nformat = \"erofs\"\n";
+        kit.describe("", &format!("{head}tree = \"{seed}/tree\"\n"));
+        compose(&kit);
+        let found = &partitions(&kit.image(), 512)[0];
+        let (start, size) = (found.start / 4096, found.size / 4096);
+        fs::rename(kit.image(), kit.path(&format!("{seed}/image.raw"))).unwrap();
+        script += &format!(
+            "cd {seed}; {CUT} skip={start} count={size}; fsck.erofs --extract=out volume; cd ..\n"
+        );
+    }
+    Peer::sid("bash").dir(kit.root()).args(["-c", &script]).ok();
+    for seed in 0..16 {
+        let diff = Peer::host("diff").dir(kit.path(&seed.to_string()));
+        diff.args(["-r", "--no-dereference", "tree", "out"]).ok();
+    }
+}
+
 #[test]
 fn a_dry_run_tells_the_size_and_makes_nothing() {
     let kit = kit();
