@@ -129,7 +129,7 @@ pub enum OutputFormat {
     Qcow2,
     /// That of Hyper-V and Azure, of the fixed kind.
     Vhd,
-    /// That of `VMware` and `VirtualBox`, in one file.
+    /// That of VMware and VirtualBox, in one file.
     Vmdk,
 }
 

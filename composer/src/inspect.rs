@@ -13,6 +13,7 @@ use crate::image::Image;
 use crate::plan::{ImagePlan, PlannedContent};
 use crate::repart::Said;
 use crate::size::{ByteSize, SectorSize};
+use crate::superblock::Superblock;
 use crate::table::TableEntry;
 use crate::volume::{Volume, VolumeInfo};
 
@@ -80,6 +81,12 @@ pub enum LayoutContent {
         /// The FAT file system.
         vfat: VolumeInfo,
     },
+    /// What says of itself what it is.
+    Named {
+        /// Its words.
+        #[serde(rename = "file-system")]
+        file_system: Superblock,
+    },
     /// Nothing that is known.
     Unknown {},
 }
@@ -120,7 +127,10 @@ impl Layout {
                 Ok(volume) => LayoutContent::Found {
                     vfat: volume.info()?,
                 },
-                Err(_) => LayoutContent::Unknown {},
+                Err(_) => match Superblock::read(&image.partition(*number)?) {
+                    Some(file_system) => LayoutContent::Named { file_system },
+                    None => LayoutContent::Unknown {},
+                },
             };
             partitions.push(LayoutPartition::of(*number, entry, content));
         }
@@ -201,7 +211,10 @@ impl LayoutPartition {
                     size(vfat.clusters)
                 )
             }
-            LayoutContent::Unknown {} if self.hashes().is_some() => "hashes".to_owned(),
+            LayoutContent::Named { .. } | LayoutContent::Unknown {} if self.hashes().is_some() => {
+                "hashes".to_owned()
+            }
+            LayoutContent::Named { file_system } => file_system.to_string(),
             LayoutContent::Unknown {} => "no known file system".to_owned(),
         }
     }

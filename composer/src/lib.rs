@@ -48,6 +48,7 @@ pub mod size;
 pub mod source;
 pub mod split;
 pub mod stream;
+pub mod superblock;
 pub mod swap;
 pub mod table;
 pub mod tools;

@@ -2,7 +2,7 @@ use std::fs;
 
 use integration_tests::Peer;
 
-use crate::kit::{Kit, esp};
+use crate::kit::{Kit, esp, file_system_programs};
 
 fn composed() -> Kit {
     let kit = Kit::with_tree();
@@ -18,6 +18,62 @@ fn inspect_draws_the_layout() {
     let json = kit.compose().args(["inspect", "--json", "image.raw"]).ok();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["partitions"][0]["vfat"]["fat-type"], "FAT32");
+}
+
+/// What `blkid` calls a partition of a layout: type, label, UUID.
+fn named_by_blkid(kit: &Kit, partition: &serde_json::Value) -> [Option<String>; 3] {
+    let place = |key: &str| partition[key].as_u64().unwrap().to_string();
+    let blkid = Peer::sid("blkid").dir(kit.root());
+    let said = blkid
+        .args([
+            "--probe",
+            "--output",
+            "export",
+            "--usages",
+            "filesystem,other,crypto",
+        ])
+        .args(["--offset", &place("offset"), "--size", &place("raw-size")])
+        .arg("image.raw")
+        .ok();
+    ["TYPE=", "LABEL=", "UUID="].map(|key| {
+        let value = said.lines().find_map(|line| line.strip_prefix(key));
+        value.map(str::to_owned)
+    })
+}
+
+#[test]
+fn inspect_names_file_systems_as_blkid_does() {
+    let kit = Kit::with_tree();
+    file_system_programs(&kit);
+    let formats = ["erofs", "ext4", "xfs", "btrfs", "squashfs", "swap"];
+    let mut partitions = String::new();
+    for format in formats {
+        let content = if format == "swap" {
+            "type = \"swap\"\nsize-max-bytes = \"10M\"\n".to_owned()
+        } else {
+            format!("type = \"linux-generic\"\nformat = \"{format}\"\ntree = \"tree\"\n")
+        };
+        partitions += &format!("[[partition]]\nlabel = \"the-{format}\"\n{content}");
+    }
+    partitions += "[[partition]]\ntype = \"linux-generic\"\nsize-max-bytes = \"10M\"\n";
+    kit.describe("", &partitions);
+    kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+    let said = kit.compose().args(["inspect", "--json", "image.raw"]).ok();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let found = said["partitions"].as_array().unwrap();
+    for (format, partition) in formats.into_iter().zip(found) {
+        let own = ["format", "label", "uuid"]
+            .map(|key| partition["file-system"][key].as_str().map(str::to_owned));
+        assert_eq!(own[0].as_deref(), Some(format));
+        assert_eq!(own, named_by_blkid(&kit, partition), "{format}");
+    }
+    let said = kit.compose().args(["inspect", "image.raw"]).ok();
+    assert!(said.contains("     erofs `the-erofs`, UUID "), "{said}");
+    assert!(said.contains("     no known file system\n"), "{said}");
+    assert!(
+        said.lines().all(|line| line.chars().count() <= 80),
+        "{said}"
+    );
 }
 
 #[test]

@@ -63,7 +63,7 @@ enum FormatName {
     Qcow2,
     /// That of Hyper-V and Azure, of the fixed kind.
     Vhd,
-    /// That of `VMware` and `VirtualBox`, in one file.
+    /// That of VMware and VirtualBox, in one file.
     Vmdk,
 }
 

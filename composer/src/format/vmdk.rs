@@ -1,4 +1,4 @@
-//! VMDK, the format of `VMware` and `VirtualBox`, of the kind `monolithicSparse`: one file,
+//! VMDK, the format of VMware and VirtualBox, of the kind `monolithicSparse`: one file,
 //! without the parts of the disk that hold no data.
 //!
 //! Specification: "Virtual Disk Format 5.0". The parts are called grains; a directory
