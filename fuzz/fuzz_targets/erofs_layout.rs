@@ -8,8 +8,8 @@ use arbitrary::Arbitrary;
 use composer::erofs::{VolumeId, plan};
 use composer::source::Sources;
 use composer::tree::{FileContent, FileTree, Node};
-use extents::{Content, ExtentMap};
 use fuzz::name::Name;
+use fuzz::volume::bytes_of;
 use libfuzzer_sys::fuzz_target;
 use tree_manifest::TreePath;
 
@@ -96,18 +96,6 @@ fn tree(wish: &Wish) -> (FileTree, Found) {
     });
     let expected = expected.collect();
     (tree, expected)
-}
-
-fn bytes_of(map: &ExtentMap) -> Vec<u8> {
-    let mut bytes = vec![0; usize::try_from(map.length()).expect("a small volume")];
-    for extent in map.extents() {
-        let Content::Bytes(content) = &extent.content else {
-            panic!("a slice of a file, and there is none");
-        };
-        let start = usize::try_from(extent.start).expect("a small volume");
-        bytes[start..start + content.len()].copy_from_slice(content);
-    }
-    bytes
 }
 
 /// A volume, as its specification has it.

@@ -10,8 +10,8 @@ use composer::fat::{FatType, Request, VolumeId, minimum_size, plan};
 use composer::size::SectorSize;
 use composer::source::Sources;
 use composer::tree::{FileContent, FileTree};
-use extents::{Content, ExtentMap};
 use fuzz::name::Name;
+use fuzz::volume::bytes_of;
 use libfuzzer_sys::fuzz_target;
 use tree_manifest::TreePath;
 
@@ -119,18 +119,6 @@ fn tree(wish: &Wish) -> (FileTree, Found) {
     });
     let expected = expected.collect();
     (tree, expected)
-}
-
-fn bytes_of(map: &ExtentMap) -> Vec<u8> {
-    let mut bytes = vec![0; usize::try_from(map.length()).expect("a small volume")];
-    for extent in map.extents() {
-        let Content::Bytes(content) = &extent.content else {
-            panic!("a slice of a file, and there is none");
-        };
-        let start = usize::try_from(extent.start).expect("a small volume");
-        bytes[start..start + content.len()].copy_from_slice(content);
-    }
-    bytes
 }
 
 /// Every path of a volume with the content of files, as `fatfs` reads it.
