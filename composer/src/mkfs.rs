@@ -1,8 +1,8 @@
 //! File systems that programs make: ext4, btrfs, XFS, `SquashFS`, and EROFS with compression.
 //!
 //! ext4, EROFS and `SquashFS` are made of one tar stream, read from the sources as they
-//! lie, and XFS of a list of them. mkfs.btrfs reads a folder: that of the tree, where it
-//! is one as it lies, else a copy that shares its blocks where it can. Everything belongs
+//! lie, and XFS of a list of them; a tree that is all of one folder, EROFS and `SquashFS`
+//! read there. mkfs.btrfs reads a copy that shares its blocks where it can. Everything belongs
 //! to root and has one time, so that the same input gives the same bytes. What the
 //! programs write is a file beside the image, whose data then becomes slices of the
 //! image.
@@ -207,11 +207,10 @@ fn run(order: Order<'_>, tree: &FileTree, sources: &Sources, path: &Path) -> Res
         }
         FileSystem::Erofs => {
             let mut program = erofs(order);
-            // Read in place, attributes of the host would come too.
-            if let Some(whole) = tree.whole.as_ref().filter(|_| !tree.has_attributes()) {
+            if let Some(folder) = folder_of(tree)? {
                 program.add(&["-x-1"]);
                 program.add_path(path);
-                program.add_path(&whole.folder);
+                program.add_path(&folder);
                 program.run(order)?;
                 check_all_unchanged(tree, sources)?;
             } else {
@@ -220,7 +219,14 @@ fn run(order: Order<'_>, tree: &FileTree, sources: &Sources, path: &Path) -> Res
                 program.run_with(order, tree, sources)?;
             }
         }
-        FileSystem::Squashfs => squashfs(order, path).run_with(order, tree, sources)?,
+        FileSystem::Squashfs => {
+            if let Some(folder) = folder_of(tree)? {
+                squashfs_of_folder(order, &folder, path).run(order)?;
+                check_all_unchanged(tree, sources)?;
+            } else {
+                squashfs_of_archive(order, path).run_with(order, tree, sources)?;
+            }
+        }
         _ => ext4::program(order, tree, path).run_with(order, tree, sources)?,
     }
     Ok(())
@@ -278,19 +284,48 @@ fn erofs(order: Order<'_>) -> Program<'_> {
 }
 
 /// The program that makes `SquashFS` of an archive.
-fn squashfs<'a>(order: Order<'a>, image: &Path) -> Program<'a> {
+fn squashfs_of_archive<'a>(order: Order<'a>, image: &Path) -> Program<'a> {
     let mut program = Program::new(order.tools, Tool::Mksquashfs);
     program.add(&["-"]);
     program.add_path(image);
-    program.add(&["-tar", "-quiet", "-no-progress", "-noappend"]);
-    program.add(&["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]);
+    program.add(&["-tar", "-root-uid", "0", "-root-gid", "0"]);
+    add_squashfs(order, &mut program);
+    program
+}
+
+/// The program that makes `SquashFS` of a folder.
+fn squashfs_of_folder<'a>(order: Order<'a>, folder: &Path, image: &Path) -> Program<'a> {
+    let mut program = Program::new(order.tools, Tool::Mksquashfs);
+    program.add_path(folder);
+    program.add_path(image);
+    let time = order.time.to_string();
+    program.add(&["-all-root", "-no-xattrs"]);
+    program.add(&["-mkfs-time", &time, "-all-time", &time]);
+    // Which it does not take beside these.
+    program.hide_epoch();
+    add_squashfs(order, &mut program);
+    program
+}
+
+/// What does not depend on what `SquashFS` is made of.
+fn add_squashfs(order: Order<'_>, program: &mut Program<'_>) {
+    program.add(&["-quiet", "-no-progress", "-noappend", "-root-mode", "755"]);
     if let Some(algorithm) = &order.partition.compression {
         program.add(&["-comp", algorithm]);
     }
     if let Some(level) = &order.partition.compression_level {
         program.add(&["-Xcompression-level", level]);
     }
-    program
+}
+
+/// The folder that a program may read by itself, if the tree is all of one. Attributes of
+/// the host would come too, so that they must be left out.
+fn folder_of(tree: &FileTree) -> Result<Option<PathBuf>, Error> {
+    let whole = tree.whole.as_ref().filter(|_| !tree.has_attributes());
+    // mksquashfs takes a link to a folder for a link.
+    let folder =
+        whole.map(|whole| fs::canonicalize(&whole.folder).map_err(error::read(&whole.folder)));
+    folder.transpose()
 }
 
 /// As much of a label as fits.

@@ -208,15 +208,28 @@ fn hard_links_stay_and_a_whole_folder_is_read_in_place() {
         unpack(&kit, &check);
     }
     fs::set_permissions(kit.path("expected"), fs::Permissions::from_mode(0o755)).unwrap();
-    let images = ["expected", "expected/."].map(|tree| {
-        let head = "[[partition]]\ntype = \"linux-generic\"\nlabel = \"store\"\n";
-        let partition = format!("{head}format = \"erofs\"\ntree = \"{tree}\"\n");
-        kit.describe("", &partition);
-        kit.compose_with_programs().args(["-q", "image.toml"]).ok();
-        unpack(&kit, &format!("{EROFS}\n{erofs}"));
-        fs::read(kit.image()).unwrap()
-    });
-    assert!(images[0] == images[1]);
+    kit.link("expected", "link");
+    let squashfs = "test out/bin/same -ef out/bin/program";
+    for (format, compression, check) in [
+        ("erofs", "", format!("{EROFS}\n{erofs}")),
+        ("erofs", "lz4", format!("{EROFS}\n{erofs}")),
+        ("squashfs", "zstd", format!("{SQUASHFS}\n{squashfs}")),
+    ] {
+        let images = ["expected", "expected/.", "link"].map(|tree| {
+            let mut partition = format!(
+                "[[partition]]\ntype = \"linux-generic\"\nlabel = \"store\"\n\
+                 format = \"{format}\"\ntree = \"{tree}\"\n"
+            );
+            if !compression.is_empty() {
+                partition += &format!("compression = \"{compression}\"\n");
+            }
+            kit.describe("", &partition);
+            kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+            unpack(&kit, &check);
+            fs::read(kit.image()).unwrap()
+        });
+        assert!(images[0] == images[1] && images[0] == images[2], "{format}");
+    }
 }
 
 /// Gives a program a capability, and attributes that stay on the host or come along. Run as

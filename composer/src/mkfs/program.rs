@@ -22,6 +22,8 @@ pub struct Program<'a> {
     arguments: Vec<OsString>,
     /// Where it runs, if not here.
     folder: Option<PathBuf>,
+    /// Whether `SOURCE_DATE_EPOCH` is kept from it.
+    is_epoch_hidden: bool,
 }
 
 impl<'a> Program<'a> {
@@ -32,6 +34,7 @@ impl<'a> Program<'a> {
             tool,
             arguments: Vec::new(),
             folder: None,
+            is_epoch_hidden: false,
         }
     }
 
@@ -48,6 +51,11 @@ impl<'a> Program<'a> {
     /// Has it run in a folder.
     pub fn run_in(&mut self, folder: &Path) {
         self.folder = Some(folder.to_owned());
+    }
+
+    /// Keeps `SOURCE_DATE_EPOCH` from it, when its arguments say what time it is.
+    pub fn hide_epoch(&mut self) {
+        self.is_epoch_hidden = true;
     }
 
     /// Runs it.
@@ -88,9 +96,13 @@ impl<'a> Program<'a> {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
+        if self.is_epoch_hidden {
+            command.env_remove("SOURCE_DATE_EPOCH");
+        } else {
+            command.env("SOURCE_DATE_EPOCH", time.to_string());
+        }
         command
             .args(&self.arguments)
-            .env("SOURCE_DATE_EPOCH", time.to_string())
             // mkfs.xfs numbers generations of inodes at random otherwise.
             .env("DETERMINISTIC_SEED", "1")
             .stdin(input)
