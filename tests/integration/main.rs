@@ -48,6 +48,9 @@ mod placement;
 /// File systems that other programs make, judged by their own checkers.
 mod file_systems;
 
+/// Their sizes, which are counted before a program runs.
+mod file_system_sizes;
+
 /// EROFS without compression, judged by erofs-utils and a kernel.
 mod erofs;
 
