@@ -31,6 +31,7 @@ pub mod found;
 mod holes;
 pub mod image;
 pub mod inspect;
+mod label;
 pub mod mkfs;
 pub mod nix_store;
 pub mod overlay;

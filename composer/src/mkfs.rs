@@ -27,6 +27,7 @@ use crate::disk_space::Room;
 use crate::erofs::{self, VolumeId};
 use crate::error::{self, Error};
 use crate::holes;
+use crate::label::cut;
 use crate::scan::{self, PartitionInput};
 use crate::seed;
 use crate::size::{ByteSize, SectorSize};
@@ -326,13 +327,6 @@ fn folder_of(tree: &FileTree) -> Result<Option<PathBuf>, Error> {
     let folder =
         whole.map(|whole| fs::canonicalize(&whole.folder).map_err(error::read(&whole.folder)));
     folder.transpose()
-}
-
-/// As much of a label as fits.
-fn cut(label: &str, most: usize) -> &str {
-    let fits = |end: &usize| label.is_char_boundary(*end);
-    let end = (0..=label.len().min(most)).rev().find(fits);
-    &label[..end.unwrap_or(0)]
 }
 
 /// Looks at a finished file system.

@@ -5,6 +5,8 @@
 
 use uuid::Uuid;
 
+use crate::label::cut;
+
 /// The page for which the header is made; kernels with larger pages want a space of
 /// their own.
 const PAGE: usize = 4096;
@@ -16,8 +18,6 @@ const VERSION_AT: usize = 1024;
 /// fifteen bytes.
 #[must_use]
 pub fn header(size: u64, uuid: Uuid, label: &str) -> Vec<u8> {
-    let fits = |end: &usize| label.is_char_boundary(*end);
-    let cut = (0..=label.len().min(15)).rev().find(fits).unwrap_or(0);
     let mut page = vec![0; PAGE];
     let last_page = size / PAGE as u64 - 1;
     let last_page = u32::try_from(last_page).unwrap_or(u32::MAX);
@@ -25,7 +25,7 @@ pub fn header(size: u64, uuid: Uuid, label: &str) -> Vec<u8> {
     put(VERSION_AT, &1_u32.to_le_bytes());
     put(VERSION_AT + 4, &last_page.to_le_bytes());
     put(VERSION_AT + 12, uuid.as_bytes());
-    put(VERSION_AT + 28, &label.as_bytes()[..cut]);
+    put(VERSION_AT + 28, cut(label, 15).as_bytes());
     put(PAGE - 10, b"SWAPSPACE2");
     page
 }

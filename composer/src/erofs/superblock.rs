@@ -4,6 +4,7 @@
 
 use super::inode::{in_memory, put};
 use super::{BLOCK, VolumeId};
+use crate::label::cut;
 
 /// Where it is, in bytes. Before it there is room for a boot loader.
 pub const AT: u64 = 1024;
@@ -44,14 +45,8 @@ pub fn write(block: &mut [u8], id: &VolumeId, numbers: &Numbers) {
     put(head, 24, &id.time.to_le_bytes());
     put(head, 36, &numbers.blocks.to_le_bytes());
     put(head, 48, id.uuid.as_bytes());
-    put(head, 64, cut(&id.label).as_bytes());
+    // With a zero behind it.
+    put(head, 64, cut(&id.label, 15).as_bytes());
     let checksum = !CRC.checksum(head);
     put(head, 4, &checksum.to_le_bytes());
-}
-
-/// As much of a label as fits, with a zero behind it.
-fn cut(label: &str) -> &str {
-    let fits = |end: &usize| label.is_char_boundary(*end);
-    let end = (0..=label.len().min(15)).rev().find(fits);
-    &label[..end.unwrap_or(0)]
 }

@@ -7,9 +7,10 @@ pub mod volume;
 
 use std::path::Path;
 
+use super::Order;
 use super::program::Program;
-use super::{Order, cut};
 use crate::config::PartitionConfig;
+use crate::label::cut;
 use crate::seed;
 use crate::size::round_up;
 use crate::tools::Tool;

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::Order;
 use super::program::Program;
-use super::{Order, cut};
+use crate::label::cut;
 use crate::tools::Tool;
 use crate::tree::{FileTree, Node};
 

@@ -12,8 +12,9 @@ use std::path::{Path, absolute};
 use tree_manifest::TreePath;
 
 use super::program::Program;
-use super::{Order, cut, staged};
+use super::{Order, staged};
 use crate::error::{self, Error};
+use crate::label::cut;
 use crate::size::SectorSize;
 use crate::source::Sources;
 use crate::tools::Tool;
