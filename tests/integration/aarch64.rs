@@ -78,16 +78,20 @@ fn boot_system(kit: &Kit, arguments: &[&str]) -> GuestReport {
         .args(arguments)
         .arg("out")
         .ok();
+    boot(&kit.image(), &composed(kit))
+}
+
+/// Makes the image of a tree; how it boots.
+fn composed(kit: &Kit) -> BootOptions {
     kit.describe(
         "",
         &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
     );
     kit.compose().args(["-q", "image.toml"]).ok();
-    let options = BootOptions {
+    BootOptions {
         arch: Some("aa64"),
         ..BootOptions::default()
-    };
-    boot(&kit.image(), &options)
+    }
 }
 
 #[test]
@@ -118,16 +122,7 @@ fn firmware_starts_a_kernel_alone() {
         .arg(lab::foreign("arm64").join("vmlinuz"))
         .arg("out")
         .ok();
-    kit.describe(
-        "",
-        &esp("").replace("\"tree\"", "\"out/manifest.json#esp\""),
-    );
-    kit.compose().args(["-q", "image.toml"]).ok();
-    let options = BootOptions {
-        arch: Some("aa64"),
-        ..BootOptions::default()
-    };
-    let serial = boot_until(&kit.image(), &options, "Unable to mount root fs");
+    let serial = boot_until(&kit.image(), &composed(&kit), "Unable to mount root fs");
     assert!(serial.contains("Linux version "), "{serial}");
 }
 
