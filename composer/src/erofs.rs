@@ -20,18 +20,17 @@ mod attributes;
 mod contents;
 mod directory;
 mod inode;
-mod joined;
 mod layout;
 mod render;
 mod slots;
 mod superblock;
 
 use extents::ExtentMap;
-use uuid::Uuid;
 
 use crate::error::Error;
 use crate::source::Sources;
 use crate::tree::FileTree;
+pub use crate::volume_id::VolumeId;
 use contents::Contents;
 use layout::Layout;
 use render::Volume;
@@ -39,17 +38,6 @@ use render::Volume;
 /// The size of a block. Kernels with pages of 4096 bytes read no larger ones, and file
 /// systems that can share blocks have these.
 pub const BLOCK: u64 = 4096;
-
-/// How a volume is called, and its time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VolumeId {
-    /// The UUID.
-    pub uuid: Uuid,
-    /// The label, of which the first fifteen bytes are kept.
-    pub label: String,
-    /// The time of everything in it, in seconds since 1970.
-    pub time: u64,
-}
 
 /// Lays out a volume.
 ///

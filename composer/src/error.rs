@@ -91,9 +91,9 @@ pub enum Error {
         /// The rule it breaks.
         reason: String,
     },
-    /// EROFS cannot hold something.
+    /// A file system as Unix knows them cannot hold something.
     #[error("`{path}`: {reason}")]
-    NotForErofs {
+    NotForFileSystem {
         /// The place in the tree.
         path: String,
         /// The rule it breaks.

@@ -1,5 +1,6 @@
 //! The content of one file system, before it has a layout.
 
+pub(crate) mod inodes;
 pub(crate) mod links;
 
 use std::collections::BTreeMap;

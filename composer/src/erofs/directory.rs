@@ -5,19 +5,12 @@
 //! are in the order of their bytes.
 
 use super::BLOCK;
-use super::inode::{Kind, put};
+use super::inode::Kind;
+use crate::structure::put;
+pub(super) use crate::tree::inodes::Entry;
 
 /// The size of an entry without its name.
 const ENTRY: usize = 12;
-
-/// A name in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry<'a> {
-    /// The name.
-    pub name: &'a str,
-    /// Which inode it names, among all.
-    pub inode: usize,
-}
 
 impl Entry<'_> {
     fn length(&self) -> usize {

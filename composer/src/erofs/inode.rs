@@ -3,6 +3,8 @@
 //! Specification: `struct erofs_inode_compact`, and `struct erofs_inode_extended` for what
 //! does not fit into that.
 
+use crate::structure::{in_memory, put};
+
 /// What an inode is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -111,14 +113,4 @@ impl Inode {
         let count = size.checked_sub(12).map_or(0, |rest| rest / 4 + 1);
         u16::try_from(count).unwrap_or_else(|_| unreachable!("attributes are bounded"))
     }
-}
-
-/// Puts bytes at a place.
-pub fn put(to: &mut [u8], at: usize, bytes: &[u8]) {
-    to[at..at + bytes.len()].copy_from_slice(bytes);
-}
-
-/// A length or a place in memory.
-pub fn in_memory(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -62,7 +62,7 @@ impl Layout {
                 }
             }
         }
-        let blocks = u32::try_from(next).map_err(|_| Error::NotForErofs {
+        let blocks = u32::try_from(next).map_err(|_| Error::NotForFileSystem {
             path: "/".to_owned(),
             reason: format!(
                 "with {} it has more than the 16 TiB that EROFS counts",

@@ -4,11 +4,11 @@ use extents::{Content as Bytes, ExtentMap};
 
 use super::contents::{Content, Contents};
 use super::directory::{self, Entry};
-use super::inode::in_memory;
-use super::joined::Joined;
 use super::layout::{Layout, ROOT_AT, blocks, is_file};
 use super::superblock::{self, Numbers};
 use super::{BLOCK, VolumeId};
+use crate::joined::Joined;
+use crate::structure::in_memory;
 use crate::tree::FileContent;
 
 /// A volume that becomes extents.

@@ -2,9 +2,9 @@
 //!
 //! Specification: `struct erofs_super_block`.
 
-use super::inode::{in_memory, put};
 use super::{BLOCK, VolumeId};
 use crate::label::cut;
+use crate::structure::{in_memory, put};
 
 /// Where it is, in bytes. Before it there is room for a boot loader.
 pub const AT: u64 = 1024;

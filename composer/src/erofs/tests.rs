@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use extents::{Content, ExtentMap, SourceId};
 use proptest::prelude::*;
 use tree_manifest::TreePath;
+use uuid::Uuid;
 
 use super::*;
 use crate::source::{Source, Stamp};

@@ -4,12 +4,13 @@ use std::mem;
 
 use extents::{ExtentMap, SourceId};
 
-use super::BLOCK;
+/// Gaps of fewer bytes are filled.
+const BLOCK: u64 = 4096;
 
 /// Bytes that come close to each other, which become one extent: there are as many writes
 /// as extents.
 #[derive(Debug)]
-pub struct Joined {
+pub(crate) struct Joined {
     map: ExtentMap,
     /// Where the bytes begin that are in no extent yet.
     start: u64,

@@ -1,0 +1,202 @@
+//! What has an inode in a file system as Unix knows them.
+
+use std::collections::BTreeMap;
+
+use tree_manifest::TreePath;
+
+use super::{Attribute, FileContent, FileTree, Node, links};
+use crate::error::Error;
+use crate::source::Sources;
+
+/// The longest name of an entry, as Linux has it.
+const LONGEST_NAME: usize = 255;
+
+/// The longest text of a link that Linux reads.
+pub(crate) const LONGEST_LINK: usize = 4095;
+
+/// Something with an inode, which belongs to root.
+#[derive(Debug)]
+pub(crate) struct Inode<'a> {
+    /// Its first place; none is the root's.
+    pub path: Option<&'a TreePath>,
+    /// The permissions.
+    pub mode: u32,
+    /// How many names it has.
+    pub links: u32,
+    /// The extended attributes.
+    pub attributes: &'a [Attribute],
+    /// What it is of.
+    pub content: Content<'a>,
+}
+
+/// What an inode is of.
+#[derive(Debug)]
+pub(crate) enum Content<'a> {
+    /// A directory.
+    Directory {
+        /// The inode of the one above, among all; the root is above itself.
+        parent: usize,
+        /// What is in it, in path order.
+        entries: Vec<Entry<'a>>,
+    },
+    /// A file.
+    File(&'a FileContent),
+    /// A symbolic link.
+    Symlink(&'a str),
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// Which inode it names, among all.
+    pub inode: usize,
+}
+
+impl Inode<'_> {
+    /// Where it is, for messages.
+    pub fn place(&self) -> String {
+        self.path
+            .map_or_else(|| "/".to_owned(), TreePath::to_string)
+    }
+
+    /// Why it cannot be in a file system.
+    pub fn refuse(&self, reason: String) -> Error {
+        let path = self.place();
+        Error::NotForFileSystem { path, reason }
+    }
+}
+
+/// The inodes of a tree: the root, then the others in path order. A file that has more
+/// names than `most_links` becomes several.
+///
+/// # Errors
+/// When a name or a link is longer than Linux has them.
+pub(crate) fn of<'a>(
+    tree: &'a FileTree,
+    sources: &Sources,
+    most_links: u32,
+) -> Result<Vec<Inode<'a>>, Error> {
+    let links = links::of(tree, sources);
+    let root = Content::Directory {
+        parent: 0,
+        entries: Vec::new(),
+    };
+    let mut inodes = vec![Inode {
+        path: None,
+        mode: FileTree::ROOT_MODE,
+        // Its name and its `.`.
+        links: 2,
+        attributes: &[],
+        content: root,
+    }];
+    let mut by_path: BTreeMap<&TreePath, usize> = BTreeMap::new();
+    for (path, node) in tree.iter() {
+        let parent = path.parent().map_or(0, |parent| by_path[&parent]);
+        let first = links.get(path).map(|first| (*first, by_path[first]));
+        let index = match first {
+            Some((_, index)) if inodes[index].links < most_links => {
+                inodes[index].links += 1;
+                index
+            }
+            _ => {
+                inodes.push(inode(tree, path, node, parent)?);
+                inodes.len() - 1
+            }
+        };
+        inodes[parent].add(path.name(), index, node);
+        by_path.insert(path, index);
+        if let Some((first, _)) = first {
+            by_path.insert(first, index);
+        }
+    }
+    Ok(inodes)
+}
+
+/// The inode of what is at a place of a tree.
+fn inode<'a>(
+    tree: &'a FileTree,
+    path: &'a TreePath,
+    node: &'a Node,
+    parent: usize,
+) -> Result<Inode<'a>, Error> {
+    let content = match node {
+        Node::Directory => Content::Directory {
+            parent,
+            entries: Vec::new(),
+        },
+        Node::File(content) => Content::File(content),
+        Node::Symlink(target) => Content::Symlink(target),
+    };
+    let inode = Inode {
+        path: Some(path),
+        mode: tree.mode(path),
+        links: if *node == Node::Directory { 2 } else { 1 },
+        attributes: tree.attributes(path),
+        content,
+    };
+    if path.name().len() > LONGEST_NAME {
+        return Err(inode.refuse(format!("a name has at most {LONGEST_NAME} bytes")));
+    }
+    match &inode.content {
+        Content::Symlink(target) if target.len() > LONGEST_LINK => {
+            Err(inode.refuse(format!("a link leads at most {LONGEST_LINK} bytes far")))
+        }
+        _ => Ok(inode),
+    }
+}
+
+impl<'a> Inode<'a> {
+    /// Adds an entry to a directory.
+    fn add(&mut self, name: &'a str, inode: usize, node: &Node) {
+        let Content::Directory { entries, .. } = &mut self.content else {
+            unreachable!("only directories hold something");
+        };
+        entries.push(Entry { name, inode });
+        // The `..` of another directory.
+        self.links += u32::from(*node == Node::Directory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Source, Stamp};
+
+    #[test]
+    fn a_file_with_more_names_than_there_may_be_becomes_several() {
+        let (mut tree, mut sources) = (FileTree::default(), Sources::default());
+        for name in ["a", "b", "c/d", "e", "f"] {
+            let stamp = Stamp {
+                inode: (1, 7),
+                ..Stamp::default()
+            };
+            let id = sources.add(Source {
+                path: name.into(),
+                size: 3,
+                stamp,
+                sha256: None,
+            });
+            let path = TreePath::new(name).unwrap();
+            tree.add_file(path, FileContent::Source(id, 3)).unwrap();
+        }
+        let found = |most| {
+            let inodes = of(&tree, &sources, most).unwrap();
+            let said = inodes.iter().map(|inode| match &inode.content {
+                Content::Directory { entries, .. } => {
+                    let entries = entries.iter();
+                    let entries = entries.map(|entry| format!("{}={}", entry.name, entry.inode));
+                    format!("{}[{}]", inode.links, entries.collect::<Vec<_>>().join(" "))
+                }
+                _ => format!("{} names", inode.links),
+            });
+            said.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(found(9), "3[a=1 b=1 c=2 e=1 f=1], 5 names, 2[d=1]");
+        assert_eq!(
+            found(2),
+            "3[a=1 b=1 c=2 e=3 f=4], 2 names, 2[d=3], 2 names, 1 names"
+        );
+    }
+}
