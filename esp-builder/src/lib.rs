@@ -56,15 +56,16 @@ pub use error::{Error, LoaderError, SigningError};
 pub use settings::Settings;
 pub use warning::Warning;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bootloaders::{BootEntry, BootLoader, EntryFileName, EntryNaming, Line, systemd_boot};
-use tree_manifest::Kind;
+use tree_manifest::{GenerationId, Kind};
 
 use crate::generation::GenerationSet;
 use crate::images::{Images, Menu};
 use crate::loader::LoaderBinary;
-use crate::plan::{PlanInput, PlannedFile, TreePlan};
+use crate::plan::{PlanInput, TreePlan};
 use crate::settings::Input;
 use crate::source::Sources;
 
@@ -184,27 +185,37 @@ fn find_entries(
 }
 
 impl Planned {
-    /// What boot loaders call an entry of the menu: a file name without a boot counter,
+    /// What boot loaders call each entry of the menu: a file name without a boot counter,
     /// perhaps with a profile. `None` where entries have no files of their own.
     #[must_use]
-    pub fn name_of(&self, entry: usize) -> Option<Line> {
-        let mut images = self.images.images.iter();
-        let called = images.find_map(|image| image.called(entry)).cloned();
-        let entry = &self.entries[entry];
-        let is_of_entry = |file: &PlannedFile| {
-            file.provenance.kind == Kind::Entry
-                && file.provenance.generations.iter().eq(entry.generation())
+    pub fn names(&self) -> Vec<Option<Line>> {
+        let mut files: BTreeMap<&[GenerationId], Vec<EntryFileName>> = BTreeMap::new();
+        for (path, file) in self.plan.trees.values().flatten() {
+            if file.provenance.kind == Kind::Entry {
+                let of_same = files.entry(&file.provenance.generations).or_default();
+                of_same.extend(EntryFileName::parse(path.name()));
+            }
+        }
+        let name = |entry: &BootEntry| {
+            let generation = entry.generation();
+            let of_entry = files.get(generation.map_or(&[][..], std::slice::from_ref))?;
+            // A user's own are of no generation, as that of a kernel, and Xen is of the same.
+            let own = systemd_boot::name_entry(EntryNaming::Generation, &entry.id, "");
+            let mut named = of_entry.iter().filter(|name| match generation {
+                Some(_) => name.stem().starts_with("nixos-"),
+                None => name.stem() == own.stem(),
+            });
+            named.next().map(EntryFileName::id)
         };
-        let files = self.plan.trees.values().flatten();
-        let files = files.filter(|(_, file)| is_of_entry(file));
-        let mut names = files.filter_map(|(path, _)| EntryFileName::parse(path.name()));
-        // A user's own are of no generation, as that of a kernel, and Xen is of the same.
-        let own = systemd_boot::name_entry(EntryNaming::Generation, &entry.id, "");
-        let is_named = |name: &EntryFileName| match entry.generation() {
-            Some(_) => name.stem().starts_with("nixos-"),
-            None => name.stem() == own.stem(),
-        };
-        called.or_else(|| names.find(is_named).map(|name| name.id()))
+        let mut names: Vec<_> = self.entries.iter().map(name).collect();
+        for image in &self.images.images {
+            for entry in &image.entries {
+                if let Some(called) = image.called(*entry) {
+                    names[*entry] = Some(called.clone());
+                }
+            }
+        }
+        names
     }
 }
 

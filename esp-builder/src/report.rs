@@ -113,10 +113,11 @@ impl Summary<'_> {
         let entries: Vec<Value> = planned
             .entries
             .iter()
-            .zip(0..)
-            .map(|(entry, index)| {
+            .zip(planned.names())
+            .enumerate()
+            .map(|(index, (entry, name))| {
                 json!({
-                    "file": planned.name_of(index).as_ref().map(Line::as_str),
+                    "file": name.as_ref().map(Line::as_str),
                     "title": entry.title.as_str(),
                     "version": entry.version.as_ref().map(Line::as_str),
                     "architecture": entry.arch.suffix(),

@@ -478,7 +478,7 @@ fn entries_are_called_as_their_files_are() {
     let mut settings = kit.settings(&two_generations());
     let name = |settings: &Settings| {
         let planned = plan(settings).unwrap();
-        let name = planned.name_of(0).map(|name| name.to_string());
+        let name = planned.names()[0].as_ref().map(ToString::to_string);
         let files = planned.plan.trees[&Role::esp()].keys();
         let is_there = |name: &String| files.clone().any(|path| path.name() == *name);
         assert!(name.iter().all(is_there), "{name:?}");

@@ -102,7 +102,7 @@ fn entries_name_images_and_their_profiles() {
         assert_eq!(is_image, is_boot_file, "{path}");
     }
     assert_eq!(
-        planned.name_of(0).unwrap().as_str(),
+        planned.names()[0].as_ref().unwrap().as_str(),
         "nixos-generation-1.conf"
     );
 }
@@ -320,7 +320,7 @@ fn each_architecture_has_its_stub() {
     });
     assert_eq!(machines.collect::<Vec<_>>(), [X64, AA64]);
     assert_eq!(
-        planned.name_of(1).unwrap().as_str(),
+        planned.names()[1].as_ref().unwrap().as_str(),
         "nixos-generation-2.efi"
     );
 }
