@@ -97,6 +97,8 @@ pub enum PlannedContent {
 #[derive(Debug)]
 pub struct ImageLayout {
     size: u64,
+    /// What the partitions are called before anything is hashed.
+    identities: Vec<Identity>,
     /// The number of each partition in the table; none where it is left out.
     numbers: Vec<Option<u32>>,
     /// The entry of each partition of the description; none where it is left out.
@@ -152,14 +154,16 @@ pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Err
             }
         }
         if !grew {
+            let identities = identities(config);
             return Ok(ImageLayout {
                 size,
                 numbers: places
                     .iter()
                     .map(|place| Some(place.as_ref()?.number))
                     .collect(),
-                entries: entries(config, &places),
+                entries: entries(config, &identities, &places),
                 root_hashes: vec![None; places.len()],
+                identities,
             });
         }
     }
@@ -197,13 +201,14 @@ pub fn lay_out_again(
 pub(crate) fn content_of(
     config: &ImageConfig,
     inputs: &Inputs,
+    layout: &ImageLayout,
     index: usize,
     entry: &TableEntry,
 ) -> Result<(PlannedContent, ExtentMap), Error> {
     let (partition, input) = (&config.partitions[index], &inputs.partitions[index]);
     let entry = TableEntry {
         // That of protected data is known only when its content is.
-        uuid: identities(config)[index].uuid,
+        uuid: layout.identities[index].uuid,
         ..entry.clone()
     };
     let content = content::fill(partition, input, &entry, config.sector_size());
@@ -237,7 +242,7 @@ pub fn complete(
             left_out.push(config.partitions[index].label().to_owned());
             continue;
         };
-        let (content, bytes) = content_of(config, inputs, index, &entry)?;
+        let (content, bytes) = content_of(config, inputs, layout, index, &entry)?;
         contents.insert(entry.start, bytes);
         partitions.push(PlannedPartition {
             index,
@@ -296,20 +301,24 @@ pub fn seed_of(config: &ImageConfig) -> Seed {
 }
 
 /// The entries of the table.
-fn entries(config: &ImageConfig, places: &[Option<Place>]) -> Vec<Option<TableEntry>> {
-    let named = config.partitions.iter().zip(identities(config));
-    let named = named.zip(places);
-    let entry = |((partition, identity), place): ((&PartitionConfig, Identity), &Option<Place>)| {
-        place.map(|place| TableEntry {
-            partition_type: identity.partition_type,
-            uuid: identity.uuid,
-            label: identity.label,
-            attributes: partition.attributes(),
-            start: place.start,
-            size: place.size,
+fn entries(
+    config: &ImageConfig,
+    identities: &[Identity],
+    places: &[Option<Place>],
+) -> Vec<Option<TableEntry>> {
+    let named = config.partitions.iter().zip(identities).zip(places);
+    named
+        .map(|((partition, identity), place)| {
+            place.map(|place| TableEntry {
+                partition_type: identity.partition_type,
+                uuid: identity.uuid,
+                label: identity.label.clone(),
+                attributes: partition.attributes(),
+                start: place.start,
+                size: place.size,
+            })
         })
-    };
-    named.map(entry).collect()
+        .collect()
 }
 
 /// What a partition is called.

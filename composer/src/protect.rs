@@ -49,7 +49,7 @@ pub fn protect(
             continue;
         };
         let parameters = parameters(config, &set);
-        let (_, content) = plan::content_of(config, inputs, set.data, data)?;
+        let (_, content) = plan::content_of(config, inputs, layout, set.data, data)?;
         let length = claims::hashed(&set, &inputs.partitions[set.data], data.size);
         let block = u64::from(parameters.data_block);
         let map = content.slice(0, length.next_multiple_of(block));
