@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "publishing renames directories")]
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -119,6 +119,15 @@ pub(crate) fn check_replaceable(out: &Path) -> Result<(), Error> {
         Ok(_) | Err(tree_manifest::Error::Version(_)) => Ok(()),
         Err(_) => Err(refuse(format!("its `{MANIFEST}` is not a tree manifest"))),
     }
+}
+
+/// Writes a small file under its name, or not at all.
+pub(crate) fn write(out: &Path, content: &[u8]) -> Result<(), Error> {
+    // The umask has its say, as with any file a program writes.
+    let mut staged = stage(out, 0o666)?;
+    let written = staged.as_file_mut().write_all(content);
+    written.map_err(write_error(out))?;
+    put(staged, out)
 }
 
 /// Starts a file under a temporary name beside its place, with these permissions but for

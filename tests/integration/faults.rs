@@ -134,6 +134,28 @@ fn what_a_killed_esp_builder_left_goes_with_the_next_run() {
     }
 }
 
+#[test]
+fn what_is_written_for_signing_is_whole_or_not_there() {
+    let kit = Kit::with_made_up_system();
+    kit.esp_builder()
+        .args(["-q", "--root", ".", "--bootspec", "boot.json"])
+        .args(["--systemd-boot", "systemd-bootx64.efi", "out"])
+        .ok();
+    for command in [
+        ["keys", "generate", "made"],
+        ["digests", "out", "--to=made"],
+    ] {
+        for number in 1..=3 {
+            let esp_builder = struck(&kit, "esp-builder", "write", "error=ENOSPC", number);
+            let said = esp_builder.args(command).fails(1);
+            assert!(said.contains("cannot write `made/"), "{said}");
+            let written = tree(&kit.path("made")).len();
+            assert_eq!(written, number as usize - 1, "{command:?}");
+            fs::remove_dir_all(kit.path("made")).unwrap();
+        }
+    }
+}
+
 /// Every file below a folder, but for the manifest, whose paths are the same anyway.
 fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let listed = Peer::host("find")

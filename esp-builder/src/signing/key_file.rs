@@ -1,14 +1,15 @@
 //! Private keys in files, which nobody else may have.
 #![expect(clippy::disallowed_methods, reason = "keys are files")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use secure_boot::key::{self, PrivateKey};
 
 use crate::error::{Error, SigningError, read_error, write_error};
+use crate::publish::stage;
 use crate::signing::refused;
 
 /// The store that everybody reads, wherever another one is configured.
@@ -56,12 +57,17 @@ pub fn load(path: &Path, store_dir: &Path) -> Result<PrivateKey, Error> {
     PrivateKey::parse(&bytes).map_err(refused(path))
 }
 
-/// Writes a new file with a private key, for its owner alone.
+/// Writes a new file with a private key, for its owner alone, or none at all.
 pub(crate) fn create(path: &Path, key: &PrivateKey) -> Result<(), Error> {
     let text = key.to_pem().map_err(refused(path))?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(path).map_err(write_error(path))?;
-    file.write_all(text.as_bytes()).map_err(write_error(path))?;
-    file.sync_all().map_err(write_error(path))
+    let mut staged = stage(path, 0o600)?;
+    let file = staged.as_file_mut();
+    let written = file.write_all(text.as_bytes());
+    written
+        .and_then(|()| file.sync_all())
+        .map_err(write_error(path))?;
+    match staged.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(write_error(path)(error.error)),
+    }
 }

@@ -17,6 +17,7 @@ use tree_manifest::Sha256;
 use uuid::Uuid;
 
 use crate::error::{Error, SigningError, write_error};
+use crate::publish;
 use crate::signing::{key_file, refused};
 
 /// What to make.
@@ -85,7 +86,7 @@ pub fn generate(directory: &Path, wishes: &Wishes) -> Result<Keyring, Error> {
         ];
         for (ending, content) in public {
             let path = path(ending);
-            fs::write(&path, content).map_err(write_error(&path))?;
+            publish::write(&path, &content)?;
             files.push(path);
         }
     }
@@ -105,7 +106,7 @@ fn make_directory(directory: &Path) -> Result<(), Error> {
             if items.next().is_some() {
                 return Err(refuse("is not empty"));
             }
-            crate::publish::set_mode(directory, 0o700)
+            publish::set_mode(directory, 0o700)
         }
         made => made.map_err(write_error(directory)),
     }

@@ -20,7 +20,7 @@ use crate::assembled::Assembled;
 use crate::content;
 use crate::error::{Error, SigningError, write_error};
 use crate::live::changes::Place;
-use crate::publish::{MANIFEST, put, stage};
+use crate::publish::{self, MANIFEST, put, stage};
 use crate::signing::{OpenImage, read, refused, whole_file, write as write_image};
 
 /// The document that says what must be signed.
@@ -319,5 +319,5 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(write_error(folder))?;
     }
-    fs::write(path, bytes).map_err(write_error(path))
+    publish::write(path, bytes)
 }
