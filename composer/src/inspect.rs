@@ -81,6 +81,11 @@ pub enum LayoutContent {
         /// The FAT file system.
         vfat: VolumeInfo,
     },
+    /// A FAT file system that cannot be read.
+    Damaged {
+        /// What is wrong with it.
+        damage: Vec<String>,
+    },
     /// What says of itself what it is.
     Named {
         /// Its words.
@@ -119,13 +124,14 @@ impl Layout {
     /// The layout of an image.
     ///
     /// # Errors
-    /// When a FAT file system cannot be read.
+    /// When a partition cannot be opened.
     pub fn of_image(image: &Image) -> Result<Self, Error> {
         let mut partitions = Vec::new();
         for (number, entry) in &image.partitions {
-            let content = match Volume::open(image, *number) {
-                Ok(volume) => LayoutContent::Found {
-                    vfat: volume.info()?,
+            let content = match Volume::open(image, *number).map(|volume| volume.info()) {
+                Ok(Ok(vfat)) => LayoutContent::Found { vfat },
+                Ok(Err(error)) => LayoutContent::Damaged {
+                    damage: vec![format!("file allocation table: {error}")],
                 },
                 Err(_) => match Superblock::read(&image.partition(*number)?) {
                     Some(file_system) => LayoutContent::Named { file_system },
@@ -211,6 +217,7 @@ impl LayoutPartition {
                     size(vfat.clusters)
                 )
             }
+            LayoutContent::Damaged { damage } => format!("damaged: {}", damage.join(", ")),
             LayoutContent::Named { .. } | LayoutContent::Unknown {} if self.hashes().is_some() => {
                 "hashes".to_owned()
             }

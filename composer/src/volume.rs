@@ -89,11 +89,8 @@ impl<'a> Volume<'a> {
     ///
     /// # Errors
     /// When its table cannot be read.
-    pub fn info(&self) -> Result<VolumeInfo, Error> {
-        let stats = self
-            .file_system
-            .stats()
-            .map_err(|error| self.failed("table", &error))?;
+    pub fn info(&self) -> io::Result<VolumeInfo> {
+        let stats = self.file_system.stats()?;
         let serial = self.file_system.volume_id();
         let label = self.file_system.read_volume_label_from_root_dir();
         Ok(VolumeInfo {

@@ -20,6 +20,29 @@ fn inspect_draws_the_layout() {
     assert_eq!(json["partitions"][0]["vfat"]["fat-type"], "FAT32");
 }
 
+#[test]
+fn inspect_goes_on_where_a_table_cannot_be_read() {
+    let kit = Kit::with_tree();
+    let empty = "[[partition]]\ntype = \"xbootldr\"\nformat = \"vfat\"\n";
+    kit.describe("", &(esp("fat-type = \"fat16\"") + empty));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let mut image = fs::read(kit.image()).unwrap();
+    // A table of one sector is too short for the clusters that there are.
+    let sectors_of_table = (1 << 20) + 22;
+    image[sectors_of_table..sectors_of_table + 2].copy_from_slice(&[1, 0]);
+    fs::write(kit.image(), image).unwrap();
+    let said = kit.compose().args(["inspect", "image.raw"]).ok();
+    assert!(
+        said.contains("     damaged: file allocation table: "),
+        "{said}"
+    );
+    assert!(said.contains("     FAT32 `XBOOTLDR` "), "{said}");
+    let said = kit.compose().args(["inspect", "--json", "image.raw"]).ok();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(said["partitions"][0]["damage"][0].is_string(), "{said}");
+    assert_eq!(said["partitions"][1]["vfat"]["label"], "XBOOTLDR");
+}
+
 /// What `blkid` calls a partition of a layout: type, label, UUID.
 fn named_by_blkid(kit: &Kit, partition: &serde_json::Value) -> [Option<String>; 3] {
     let place = |key: &str| partition[key].as_u64().unwrap().to_string();
