@@ -92,6 +92,7 @@ impl<'a> Volume<'a> {
     pub fn info(&self) -> io::Result<VolumeInfo> {
         let stats = self.file_system.stats()?;
         let serial = self.file_system.volume_id();
+        self.disk.limit(DIRECTORY_BUDGET);
         let label = self.file_system.read_volume_label_from_root_dir();
         Ok(VolumeInfo {
             fat_type: format!("{:?}", self.file_system.fat_type()).to_uppercase(),

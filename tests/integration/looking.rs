@@ -245,6 +245,28 @@ fn names_in_images_do_nothing_to_a_terminal() {
     }
 }
 
+/// The label is sought to the end of the root directory.
+#[test]
+fn a_root_directory_without_an_end_is_left() {
+    let kit = Kit::empty();
+    kit.write("tree/FILE", "text");
+    kit.describe("", &esp(""));
+    kit.compose().args(["-q", "image.toml"]).ok();
+    let mut image = fs::read(kit.image()).unwrap();
+    let volume = &mut image[1 << 20..];
+    let field = |at: usize| usize::from(u16::from_le_bytes([volume[at], volume[at + 1]]));
+    let (sector, cluster) = (field(11), field(11) * usize::from(volume[13]));
+    let (table, length) = (field(14) * sector, field(36) * sector);
+    // The first cluster of the directory comes after itself, and has no free entry.
+    volume[table + 8..table + 12].copy_from_slice(&2_u32.to_le_bytes());
+    let root = table + 2 * length;
+    let entry = volume[root + 32..root + 64].to_vec();
+    volume[root..root + cluster].copy_from_slice(&entry.repeat(cluster / 32));
+    fs::write(kit.image(), image).unwrap();
+    let said = kit.compose().args(["inspect", "image.raw"]).ok();
+    assert!(said.contains("FAT32 `` "), "{said}");
+}
+
 #[test]
 fn a_directory_that_leads_back_into_itself_is_noticed() {
     let kit = Kit::empty();
