@@ -1,8 +1,9 @@
 //! Where files have data, and where holes.
 #![expect(clippy::disallowed_methods, reason = "looks into files")]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use extents::ExtentMap;
@@ -11,6 +12,9 @@ use rustix::fs::SeekFrom;
 use crate::error::{self, Error};
 use crate::scan;
 use crate::source::{Source, Sources};
+
+/// What `stat` counts room in, in bytes.
+const SECTOR: u64 = 512;
 
 /// Where a file has data between two places: start and length of each run.
 pub(crate) fn data_of(file: &File, start: u64, end: u64) -> io::Result<Vec<(u64, u64)>> {
@@ -29,6 +33,18 @@ pub(crate) fn data_of(file: &File, start: u64, end: u64) -> io::Result<Vec<(u64,
         at = stop;
     }
     Ok(runs)
+}
+
+/// Whether a file takes less room than its length.
+pub(crate) fn may_have_some(metadata: &Metadata) -> bool {
+    metadata.blocks() < metadata.len() / SECTOR
+}
+
+/// Where a file has data: start and length of each run.
+pub(crate) fn data_in(path: &Path) -> io::Result<Vec<(u64, u64)>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    data_of(&file, 0, size)
 }
 
 /// All of a file, without its holes.

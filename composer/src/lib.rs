@@ -24,7 +24,7 @@ mod disk_space;
 pub mod dm_verity;
 pub mod erofs;
 mod error;
-
+pub mod ext4;
 pub mod fat;
 pub mod format;
 pub mod found;

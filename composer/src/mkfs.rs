@@ -1,16 +1,14 @@
-//! File systems that programs make: ext4, btrfs, XFS, `SquashFS`, and EROFS with compression.
+//! File systems that programs make: btrfs, XFS, `SquashFS`, and EROFS with compression.
 //!
-//! ext4, EROFS and `SquashFS` are made of one tar stream, read from the sources as they
-//! lie, and XFS of a list of them; a tree that is all of one folder, EROFS and `SquashFS`
-//! read there. mkfs.btrfs reads a copy that shares its blocks where it can. Everything belongs
-//! to root and has one time, so that the same input gives the same bytes. What the
-//! programs write is a file beside the image, whose data then becomes slices of the
-//! image.
+//! EROFS and `SquashFS` are made of one tar stream, read from the sources as they lie, or of
+//! one folder, where a tree is all of that; XFS is made of a list of them. mkfs.btrfs reads
+//! a copy that shares its blocks where it can. Everything belongs to root and has one time,
+//! so that the same input gives the same bytes. What the programs write is a file beside
+//! the image, whose data then becomes slices of the image.
 #![expect(clippy::disallowed_methods, reason = "runs mkfs programs")]
 
 mod archive;
 mod btrfs;
-mod ext4;
 mod feed;
 mod program;
 mod staged;
@@ -24,8 +22,9 @@ use uuid::Uuid;
 
 use crate::config::{FileSystem, PartitionConfig};
 use crate::disk_space::Room;
-use crate::erofs::{self, VolumeId};
+use crate::erofs;
 use crate::error::{self, Error};
+use crate::ext4;
 use crate::holes;
 use crate::label::cut;
 use crate::scan::{self, PartitionInput};
@@ -34,6 +33,7 @@ use crate::size::{ByteSize, SectorSize};
 use crate::source::{Source, Sources};
 use crate::tools::{Tool, Tools};
 use crate::tree::FileTree;
+use crate::volume_id::VolumeId;
 use program::Program;
 use staged::StagedTree;
 pub(crate) use staged::copy_tree;
@@ -68,10 +68,14 @@ impl Order<'_> {
         format!("{} `{}`", self.format().name(), self.label)
     }
 
-    /// Whether a program makes it. EROFS without compression is laid out here.
+    /// Whether a program makes it. ext4, and EROFS without compression, are laid out here.
     #[must_use]
     pub fn takes_program(&self) -> bool {
-        self.format() != FileSystem::Erofs || self.partition.compression.is_some()
+        match self.format() {
+            FileSystem::Ext4 => false,
+            FileSystem::Erofs => self.partition.compression.is_some(),
+            _ => true,
+        }
     }
 
     /// The UUID of the file system.
@@ -138,15 +142,22 @@ pub fn is_made(format: FileSystem) -> bool {
 }
 
 /// The least size of a file system that holds a tree, as far as it is known before it is
-/// made.
-#[must_use]
-pub fn least_size(format: FileSystem, tree: &FileTree) -> u64 {
-    match format {
-        FileSystem::Ext4 => ext4::least_size(tree),
+/// made, in bytes. It is in a partition with this GUID.
+///
+/// # Errors
+/// When no such file system can hold it.
+pub fn least_size(
+    format: FileSystem,
+    tree: &FileTree,
+    sources: &Sources,
+    partition: Uuid,
+) -> Result<u64, Error> {
+    Ok(match format {
+        FileSystem::Ext4 => ext4::least_size(tree, sources, seed::file_system(partition))?,
         FileSystem::Btrfs => btrfs::least_size(tree),
         FileSystem::Xfs => xfs::least_size(tree),
         _ => 0,
-    }
+    })
 }
 
 /// Lays out a file system of a tree, which takes no program ([`Order::takes_program`]).
@@ -159,7 +170,11 @@ pub fn lay_out(order: Order<'_>, tree: FileTree, sources: &Sources) -> Result<Ma
         label: order.volume_label().to_owned(),
         time: order.time,
     };
-    let content = MadeContent::Slices(erofs::plan(&tree, sources, &id)?);
+    let extents = match order.format() {
+        FileSystem::Ext4 => ext4::plan(&tree, sources, &id, order.size)?,
+        _ => erofs::plan(&tree, sources, &id)?,
+    };
+    let content = MadeContent::Slices(extents);
     Ok(Made { content, tree })
 }
 
@@ -220,7 +235,7 @@ fn run(order: Order<'_>, tree: &FileTree, sources: &Sources, path: &Path) -> Res
                 program.run_with(order, tree, sources)?;
             }
         }
-        FileSystem::Squashfs => {
+        _ => {
             if let Some(folder) = folder_of(tree)? {
                 squashfs_of_folder(order, &folder, path).run(order)?;
                 check_all_unchanged(tree, sources)?;
@@ -228,7 +243,6 @@ fn run(order: Order<'_>, tree: &FileTree, sources: &Sources, path: &Path) -> Res
                 squashfs_of_archive(order, path).run_with(order, tree, sources)?;
             }
         }
-        _ => ext4::program(order, tree, path).run_with(order, tree, sources)?,
     }
     Ok(())
 }

@@ -127,9 +127,11 @@ impl ImageLayout {
 /// When a partition cannot be as described, or the partitions do not fit the image.
 pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Error> {
     let mut claims = Vec::new();
-    for (number, (partition, input)) in (1..).zip(config.partitions.iter().zip(&inputs.partitions))
-    {
-        let claim = claims::claim(config, partition, input, &inputs.sources);
+    let identities = identities(config);
+    let described = config.partitions.iter().zip(&inputs.partitions);
+    for (number, ((partition, input), identity)) in (1..).zip(described.zip(&identities)) {
+        let named = (partition, identity.uuid);
+        let claim = claims::claim(config, named, input, &inputs.sources);
         claims.push(claim.map_err(in_partition_number(number, partition))?);
     }
     let sets = verity_sets(&config.partitions).unwrap_or_default();
@@ -154,7 +156,6 @@ pub fn lay_out(config: &ImageConfig, inputs: &Inputs) -> Result<ImageLayout, Err
             }
         }
         if !grew {
-            let identities = identities(config);
             return Ok(ImageLayout {
                 size,
                 numbers: places

@@ -101,6 +101,7 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
         excluded: Excluded::default(),
         directories: Vec::new(),
         keeps_links: false,
+        keeps_holes: false,
     };
     let mut partitions = Vec::new();
     for (number, partition) in (1..).zip(&config.partitions) {
@@ -138,6 +139,7 @@ pub(crate) fn rescan(
         excluded: Excluded::default(),
         directories: Vec::new(),
         keeps_links: false,
+        keeps_holes: false,
     };
     let input = scan.partition(partition);
     inputs.sources = scan.sources;
@@ -154,6 +156,8 @@ struct Scan<'a> {
     directories: Vec<(PathBuf, Stamp)>,
     /// Whether the file system has symbolic links, so that they are not followed.
     keeps_links: bool,
+    /// Whether the file system has holes, so that those of sources are looked for.
+    keeps_holes: bool,
 }
 
 impl Scan<'_> {
@@ -170,6 +174,7 @@ impl Scan<'_> {
         self.excluded = Excluded::of(config, self.base);
         self.directories.clear();
         self.keeps_links = config.format != Some(FileSystem::Vfat);
+        self.keeps_holes = config.format == Some(FileSystem::Ext4);
         let mut tree = FileTree::default();
         for directory in &config.make_directories {
             if let Some(path) = target(directory)? {
@@ -259,6 +264,10 @@ impl Scan<'_> {
                 ));
             };
             let source = self.source(from.to_owned(), &metadata);
+            if self.keeps_holes && holes::may_have_some(&metadata) {
+                let data = holes::data_in(from).map_err(error::read(from))?;
+                self.sources.set_data(source, data);
+            }
             return tree.add_file(to, FileContent::Source(source, metadata.len()));
         }
         if !metadata.is_dir() {

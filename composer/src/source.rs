@@ -1,5 +1,6 @@
 //! The files that an image takes its content from, as they were when it was planned.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use extents::{ExtentMap, SourceId};
@@ -9,6 +10,7 @@ use tree_manifest::{Sha256, TreePath};
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    data: BTreeMap<SourceId, Vec<(u64, u64)>>,
     promises: Vec<Promise>,
 }
 
@@ -53,6 +55,17 @@ impl Sources {
         let id = SourceId::new(self.files.len());
         self.files.push(source);
         id
+    }
+
+    /// Sets where a file has data, and not holes: start and length of each run, in bytes.
+    pub fn set_data(&mut self, id: SourceId, data: Vec<(u64, u64)>) {
+        self.data.insert(id, data);
+    }
+
+    /// Where a file has data, if it is known to have holes.
+    #[must_use]
+    pub fn data(&self, id: SourceId) -> Option<&[(u64, u64)]> {
+        self.data.get(&id).map(Vec::as_slice)
     }
 
     /// Adds what is to be checked of a file that is put together.

@@ -15,8 +15,6 @@ use crate::error::{self, Error};
 pub enum Tool {
     /// Has files belong to root.
     Fakeroot,
-    /// Makes ext4.
-    Mke2fs,
     /// Makes btrfs.
     MkfsBtrfs,
     /// Makes EROFS that is compressed.
@@ -37,9 +35,8 @@ pub enum Tool {
 
 impl Tool {
     /// All, by name.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Fakeroot,
-        Self::Mke2fs,
         Self::MkfsBtrfs,
         Self::MkfsErofs,
         Self::MkfsXfs,
@@ -55,7 +52,6 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Fakeroot => "fakeroot",
-            Self::Mke2fs => "mke2fs",
             Self::MkfsBtrfs => "mkfs.btrfs",
             Self::MkfsErofs => "mkfs.erofs",
             Self::MkfsXfs => "mkfs.xfs",
@@ -71,7 +67,6 @@ impl Tool {
     #[must_use]
     pub fn package(self) -> &'static str {
         match self {
-            Self::Mke2fs => "e2fsprogs",
             Self::MkfsBtrfs => "btrfs-progs",
             Self::MkfsErofs => "erofs-utils",
             Self::MkfsXfs => "xfsprogs",
@@ -89,7 +84,7 @@ impl Tool {
             Self::Fakeroot | Self::Unshare => "has files in an image belong to root",
             Self::Repart => "the engine `repart` runs",
             Self::Xz | Self::Zstd => "compresses the output",
-            Self::Mke2fs | Self::MkfsBtrfs | Self::MkfsErofs | Self::MkfsXfs | Self::Mksquashfs => {
+            Self::MkfsBtrfs | Self::MkfsErofs | Self::MkfsXfs | Self::Mksquashfs => {
                 "makes this file system"
             }
         }

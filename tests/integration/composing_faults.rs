@@ -23,10 +23,10 @@ fn programs_that_run_out_of_room_are_quoted_with_numbers_and_leave_nothing() {
     kit.write("tree/blocks", noise(1, 12 << 20));
     let disk = Mounted::small(4);
     let image = disk.path().join("image");
-    let formats = ["ext4", "btrfs", "erofs", "xfs", "squashfs"];
+    let formats = ["btrfs", "erofs", "xfs", "squashfs"];
     let mut cases: Vec<_> = formats.map(|format| ("", partition(format))).into();
     // No program makes one without.
-    cases[2].1 += "compression = \"lz4\"\n";
+    cases[1].1 += "compression = \"lz4\"\n";
     for compressor in ["compress = \"zstd:1\"", "compress = \"xz:1\""] {
         cases.push((compressor, BLOCKS.to_owned()));
     }
@@ -58,6 +58,7 @@ fn a_source_that_cannot_be_read_is_named() {
         ("compress = \"zstd:1\"", BLOCKS.to_owned(), true),
         ("format = \"qcow2\"", esp(""), false),
         ("", partition("erofs"), false),
+        ("", partition("ext4"), false),
         ("", partition("squashfs"), true),
     ] {
         kit.describe(keys, &partitions);
@@ -129,7 +130,6 @@ fn a_source_that_changes_while_it_is_read_spoils_nothing() {
         kit.write("tool", script);
         for (keys, partition, tool) in [
             ("compress = \"zstd\"", BLOCKS.to_owned(), "zstd"),
-            ("", partition("ext4"), "mke2fs"),
             ("", partition("squashfs"), "mksquashfs"),
         ] {
             kit.write("tree/blocks", &blocks);

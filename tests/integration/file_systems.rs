@@ -244,9 +244,10 @@ fn capabilities_and_attributes_of_users_are_kept() {
     let kit = kit();
     let python = Peer::sid("python3").dir(kit.root());
     python.args(["-c", ATTRIBUTES]).ok();
-    // mke2fs 1.47 takes no others.
     let ext4 = "debugfs -R 'ea_get -x /bin/program security.capability' volume > found
-        grep '01 00 00 02 00 04' found";
+        grep '01 00 00 02 00 04' found
+        debugfs -R 'ea_get -x /bin/program user.note' volume | grep '61 0a 00 62'
+        debugfs -R 'ea_get -V /bin user.folder' volume | grep '^x\\{300\\}$'";
     let unpacked = "cd out; python3 -c \"import os
 assert os.getxattr('bin/program', 'security.capability').hex() == '0100000200040000' + '00' * 12
 assert os.getxattr('bin/program', 'user.note') == b'a\\n\\0b'

@@ -140,13 +140,7 @@ impl Kit {
 
 /// Gives a kit the programs of the sid chroot that make file systems.
 pub fn file_system_programs(kit: &Kit) {
-    for name in [
-        "mke2fs",
-        "mkfs.btrfs",
-        "mkfs.erofs",
-        "mkfs.xfs",
-        "mksquashfs",
-    ] {
+    for name in ["mkfs.btrfs", "mkfs.erofs", "mkfs.xfs", "mksquashfs"] {
         kit.sid_program(&format!("sid/{name}"), name);
     }
 }

@@ -17,7 +17,6 @@ fn inputs() -> String {
 #[test]
 fn every_command_of_the_tutorial_runs_and_its_image_boots() {
     let kit = Kit::empty();
-    kit.sid_program("bin/mke2fs", "mke2fs");
     Peer::host(lab::script("guest-initrd"))
         .arg(kit.path("initrd"))
         .args(["--module", "ext4"])

@@ -64,7 +64,7 @@ mod tests {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
         let refused = parsed("mkfs.ext4=/x").unwrap_err();
-        assert!(refused.contains("`mkfs.ext4`") && refused.contains(" mke2fs, mkfs.btrfs,"));
+        assert!(refused.contains("`mkfs.ext4`") && refused.contains(" mkfs.btrfs, mkfs.erofs,"));
     }
 
     #[test]

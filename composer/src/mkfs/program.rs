@@ -170,8 +170,8 @@ mod tests {
         let script = "i=0; while [ $i -lt 9000 ]; do echo 'a warning of some length' >&2; \
                       i=$((i+1)); done; wc -c >&2; exit 3";
         let mut tools = Tools::default();
-        tools.place(Tool::Mke2fs, "sh".into());
-        let mut program = Program::new(&tools, Tool::Mke2fs);
+        tools.place(Tool::Mksquashfs, "sh".into());
+        let mut program = Program::new(&tools, Tool::Mksquashfs);
         program.add(&["-c", script]);
         let error = program.run_fed(0, &tree, &Sources::default()).unwrap_err();
         let text = error.to_string();

@@ -1,5 +1,7 @@
 //! What each partition asks for: its least and greatest size, and the space behind it.
 
+use uuid::Uuid;
+
 use crate::config::{
     FileSystem, ImageConfig, Minimize, MinimumSizes, PartitionConfig, Verity, VeritySet,
 };
@@ -27,10 +29,10 @@ const VERITY_SIGNATURE: u64 = 16 << 10;
 /// The smallest swap space: a kernel wants ten pages.
 const LEAST_SWAP: u64 = 40 << 10;
 
-/// What a partition asks for.
+/// What a partition asks for, which has this GUID.
 pub fn claim(
     config: &ImageConfig,
-    partition: &PartitionConfig,
+    (partition, uuid): (&PartitionConfig, Uuid),
     input: &PartitionInput,
     sources: &Sources,
 ) -> Result<Claim, Error> {
@@ -47,10 +49,10 @@ pub fn claim(
         (PartitionInput::Blocks(blocks), _) => blocks.length(),
         (PartitionInput::Made { extents, .. }, _) => extents.length(),
         (PartitionInput::Tree(tree), Some(format)) if mkfs::is_made(format) => {
-            mkfs::least_size(format, tree)
+            mkfs::least_size(format, tree, sources, uuid)?
         }
         (PartitionInput::Empty, Some(format)) if mkfs::is_made(format) => {
-            mkfs::least_size(format, &FileTree::default())
+            mkfs::least_size(format, &FileTree::default(), sources, uuid)?
         }
         (PartitionInput::Tree(tree), Some(FileSystem::Vfat)) => {
             vfat_size(config, partition, tree, sources)?
