@@ -6,7 +6,6 @@
   installShellFiles,
   makeBinaryWrapper,
   btrfs-progs,
-  e2fsprogs,
   erofs-utils,
   squashfsTools,
   versionCheckHook,
@@ -16,7 +15,6 @@
   # The programs that `compose` finds in PATH come last there: a system's own win.
   runtimePrograms ? [
     btrfs-progs
-    e2fsprogs
     erofs-utils
     squashfsTools
     xfsprogs

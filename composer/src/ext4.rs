@@ -2,7 +2,7 @@
 //!
 //! Specification: the kernel's `Documentation/filesystems/ext4`, and `fs/ext4/ext4.h` for
 //! the bytes of each structure. The features are those that mke2fs has for ext4, but none
-//! that GRUB or Linux 5.4 cannot read.
+//! that GRUB 2.06 or Linux 5.10 cannot read.
 //!
 //! File data is named, not read. It lies on multiples of [`BLOCK`], so that a sink can share
 //! it with the source, and every file follows the one before it. What nothing was written to
@@ -81,12 +81,12 @@ pub fn plan(
 ) -> Result<ExtentMap, Error> {
     if id.time > LAST_SECOND {
         let reason = format!("the time {} is after the last of ext4, in 2446", id.time);
-        let path = "/".to_owned();
-        return Err(Error::NotForFileSystem { path, reason });
+        return Err(refused(reason));
     }
+    check_size(size)?;
     let contents = &Contents::of(tree, sources, id.uuid)?;
     let layout = layout(contents, size / BLOCK).map_err(|_| Error::Outgrown {
-        needed: ByteSize(least_blocks(contents) * BLOCK),
+        needed: ByteSize(least_blocks(contents).saturating_mul(BLOCK)),
         available: ByteSize(size),
     })?;
     let volume = Volume {
@@ -106,17 +106,31 @@ pub fn least_size(tree: &FileTree, sources: &Sources, uuid: Uuid) -> Result<u64,
     let contents = Contents::of(tree, sources, uuid)?;
     let needed = least_blocks(&contents);
     let mut blocks = needed + needed / 100 + MORE_BLOCKS;
-    // More blocks may take a larger journal, and one more group.
-    while let Err(Shortage { needed }) = layout(&contents, blocks) {
-        blocks = needed.max(blocks + 1);
-        if blocks > LARGEST / BLOCK {
-            return Err(Error::TooLarge {
-                needed: ByteSize(blocks.saturating_mul(BLOCK)),
-                most: ByteSize(LARGEST),
-            });
+    loop {
+        let size = blocks.saturating_mul(BLOCK);
+        check_size(size)?;
+        match layout(&contents, blocks) {
+            Ok(_) => return Ok(size),
+            // More blocks may take a larger journal, and one more group.
+            Err(Shortage { needed }) => blocks = needed.max(blocks + 1),
         }
     }
-    Ok(blocks * BLOCK)
+}
+
+fn check_size(size: u64) -> Result<(), Error> {
+    if size <= LARGEST {
+        return Ok(());
+    }
+    let (size, most) = (ByteSize(size), ByteSize(LARGEST));
+    Err(refused(format!(
+        "ext4 is not made of {size}, but of {most} at most"
+    )))
+}
+
+/// Why there can be no such volume.
+fn refused(reason: String) -> Error {
+    let path = "/".to_owned();
+    Error::NotForFileSystem { path, reason }
 }
 
 /// Gives everything a place in so many blocks.

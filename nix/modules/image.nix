@@ -46,6 +46,7 @@ in
           ]
           ++ lib.optionals (cfg.engine == "repart") [
             pkgs.buildPackages.dosfstools
+            pkgs.buildPackages.e2fsprogs
             pkgs.buildPackages.fakeroot
             pkgs.buildPackages.mtools
             pkgs.buildPackages.systemd
