@@ -155,15 +155,6 @@ let
     "none"
   ];
 
-  # Lines of a menu.
-  lines = {
-    extraEntries = cfg.extraEntries != { };
-    "memtest86.enable" = cfg.memtest86.enable;
-    "netbootxyz.enable" = cfg.netbootxyz.enable;
-    "edk2-uefi-shell.enable" = cfg.edk2-uefi-shell.enable;
-    windows = cfg.windows != { };
-  };
-
   # A flag is NAME=VALUE, so that names hold no `=`.
   isName = name: !lib.hasInfix "=" name;
   isEntry =
@@ -207,10 +198,6 @@ in
       assertion = owner.isSet -> lib.elem cfg.bootloader owner.by;
       message = "boot.loader.espBuilder.${owner.option} is for the boot loader ${lib.concatStringsSep " or " owner.by}, not for ${cfg.bootloader}.";
     }) owners
-    ++ lib.mapAttrsToList (option: isSet: {
-      assertion = isSet -> cfg.bootloader != "uki";
-      message = "boot.loader.espBuilder.${option} is a line of a menu, and firmware starts the image of the boot loader uki without one.";
-    }) lines
     ++ map (name: {
       assertion = isEntry name;
       message = "boot.loader.espBuilder.extraEntries.${quoted name}: the name of an entry ends with .conf, holds no / and no =, and does not begin with nixos-.";

@@ -170,7 +170,7 @@ lib.runTests {
       });
 
   testAnImageAloneHasNoMenu =
-    refuses "extraEntries is a line of a menu, and firmware starts the image of the boot loader uki"
+    refuses "extraEntries is for the boot loader systemd-boot or grub or limine or refind or none or"
       (ours {
         bootloader = "uki";
         extraEntries."rescue.conf" = "efi /rescue.efi";
