@@ -253,11 +253,19 @@ fn make_btrfs(
     sources: &Sources,
     image: &Path,
 ) -> Result<(), Error> {
-    let copy = StagedTree::copy(tree, sources, image.with_extension("copy"))?;
-    let mut program = btrfs::program(order, &copy.folder);
-    program.add_path(image);
-    program.run(order)?;
-    drop(copy);
+    // The program copies all attributes, of which those of the host are to stay there.
+    let leaves_some = tree.whole.as_ref().is_some_and(|it| it.leaves_attributes);
+    if let Some(folder) = folder_of(tree)?.filter(|_| !leaves_some) {
+        let mut program = btrfs::program(order, &folder);
+        program.add_path(image);
+        program.run(order)?;
+        check_all_unchanged(tree, sources)?;
+    } else {
+        let copy = StagedTree::copy(tree, sources, image.with_extension("copy"))?;
+        let mut program = btrfs::program(order, &copy.folder);
+        program.add_path(image);
+        program.run(order)?;
+    }
     let file = File::options().read(true).write(true).open(image);
     let file = file.map_err(error::write(image))?;
     let (uuid, time) = (order.file_system(), order.time);

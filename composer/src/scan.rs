@@ -100,6 +100,7 @@ pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<
         sources: Sources::default(),
         excluded: Excluded::default(),
         directories: Vec::new(),
+        leaves_attributes: false,
         keeps_links: false,
         keeps_holes: false,
     };
@@ -138,6 +139,7 @@ pub(crate) fn rescan(
         sources: std::mem::take(&mut inputs.sources),
         excluded: Excluded::default(),
         directories: Vec::new(),
+        leaves_attributes: false,
         keeps_links: false,
         keeps_holes: false,
     };
@@ -154,6 +156,8 @@ struct Scan<'a> {
     excluded: Excluded,
     /// The directories that were read for a partition.
     directories: Vec<(PathBuf, Stamp)>,
+    /// Whether their files, or they, have attributes that stay there.
+    leaves_attributes: bool,
     /// Whether the file system has symbolic links, so that they are not followed.
     keeps_links: bool,
     /// Whether the file system has holes, so that those of sources are looked for.
@@ -173,6 +177,7 @@ impl Scan<'_> {
         }
         self.excluded = Excluded::of(config, self.base);
         self.directories.clear();
+        self.leaves_attributes = false;
         self.keeps_links = config.format != Some(FileSystem::Vfat);
         self.keeps_holes = config.format == Some(FileSystem::Ext4);
         let mut tree = FileTree::default();
@@ -213,6 +218,7 @@ impl Scan<'_> {
             tree.whole = Some(Whole {
                 folder,
                 directories,
+                leaves_attributes: self.leaves_attributes,
             });
         }
         Ok(PartitionInput::Tree(tree))
@@ -251,11 +257,16 @@ impl Scan<'_> {
                 None => Ok(()),
             };
         }
+        if self.keeps_links {
+            let found = attributes::of(from)?;
+            self.leaves_attributes |= found.has_others;
+            match &to {
+                Some(to) => tree.set_attributes(to, found.taken),
+                None => self.leaves_attributes |= !found.taken.is_empty(),
+            }
+        }
         if let Some(to) = &to {
             tree.set_mode(to.clone(), metadata.mode() & 0o7777);
-            if self.keeps_links {
-                tree.set_attributes(to, attributes::of(from)?);
-            }
         }
         if metadata.is_file() {
             let Some(to) = to else {

@@ -33,6 +33,8 @@ pub struct Whole {
     pub folder: PathBuf,
     /// It and those in it, as they were.
     pub directories: Vec<(PathBuf, Stamp)>,
+    /// Whether something in it has attributes that the tree has not.
+    pub leaves_attributes: bool,
 }
 
 /// One thing in a file tree.

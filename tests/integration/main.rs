@@ -49,6 +49,7 @@ mod placement;
 mod file_systems;
 
 /// Their sizes, which are counted before a program runs.
+mod file_system_attributes;
 mod file_system_sizes;
 
 /// EROFS without compression, judged by erofs-utils and a kernel.

@@ -12,13 +12,22 @@ use crate::tree::Attribute;
 /// The greatest list of names, and the greatest value, that Linux has.
 const MOST: usize = 65536;
 
-/// The attributes of a file or a directory that go into an image, by name.
-pub fn of(path: &Path) -> Result<Vec<Attribute>, Error> {
+/// The attributes of a file or a directory.
+#[derive(Debug, Default)]
+pub struct Attributes {
+    /// Those that go into an image, by name.
+    pub taken: Vec<Attribute>,
+    /// Whether there are others.
+    pub has_others: bool,
+}
+
+/// Reads the attributes of a file or a directory.
+pub fn of(path: &Path) -> Result<Attributes, Error> {
     let failed = |errno: Errno| error::read(path)(errno.into());
     // Most have none.
     let mut names = [0; 1024];
     let names = match rustix::fs::listxattr(path, &mut names[..]) {
-        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Ok(0) | Err(Errno::NOTSUP) => return Ok(Attributes::default()),
         Ok(length) => names[..length].to_vec(),
         Err(Errno::RANGE) => {
             let mut names = vec![0; MOST];
@@ -28,16 +37,22 @@ pub fn of(path: &Path) -> Result<Vec<Attribute>, Error> {
         }
         Err(errno) => return Err(failed(errno)),
     };
-    let names = names.split(|byte| *byte == 0);
-    let names = names.filter_map(|name| std::str::from_utf8(name).ok());
-    let is_taken = |name: &&str| name.starts_with("user.") || *name == "security.capability";
-    let mut attributes = Vec::new();
-    for name in names.filter(is_taken) {
+    let is_taken = |name: &str| name.starts_with("user.") || name == "security.capability";
+    let mut attributes = Attributes::default();
+    for name in names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        if !is_taken(name) {
+            attributes.has_others = true;
+            continue;
+        }
         let mut value = vec![0; MOST];
         let length = rustix::fs::getxattr(path, name, &mut value[..]).map_err(failed)?;
         value.truncate(length);
-        attributes.push((name.to_owned(), value));
+        attributes.taken.push((name.to_owned(), value));
     }
-    attributes.sort_unstable();
+    attributes.taken.sort_unstable();
     Ok(attributes)
 }
