@@ -52,6 +52,9 @@ mod file_systems;
 mod file_system_attributes;
 mod file_system_sizes;
 
+/// A tree that is a trouble to file systems, and what is seen of it.
+mod trouble;
+
 /// EROFS without compression, judged by erofs-utils and a kernel.
 mod erofs;
 
