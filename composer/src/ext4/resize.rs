@@ -42,13 +42,14 @@ pub fn inode(geometry: &Geometry, block: u64) -> Inode<'static> {
 
 /// The blocks: where each is, and its bytes. The inode names the block `block`.
 pub fn blocks(geometry: &Geometry, block: u64) -> Vec<(u64, Vec<u8>)> {
+    let copies: Vec<u64> = copies(geometry).collect();
     let mut all = Vec::new();
     let mut first = vec![0; BYTES];
     for index in geometry.descriptors..geometry.descriptors + geometry.reserved {
         let place = 1 + index;
         put(&mut first, in_memory(index % IN_BLOCK * 4), &number(place));
         let mut bytes = vec![0; BYTES];
-        for (group, at) in copies(geometry).zip((0..).step_by(4)) {
+        for (group, at) in copies.iter().zip((0..).step_by(4)) {
             put(&mut bytes, at, &number(group * GROUP + place));
         }
         all.push((place, bytes));
