@@ -31,22 +31,24 @@ fn blocks_are_shared_where_the_file_system_can() {
 }
 
 #[test]
-fn whole_blocks_are_shared_with_an_erofs_too() {
+fn whole_blocks_are_shared_with_other_file_systems_too() {
     let xfs = Mounted::xfs_with_reflink();
     let tree = xfs.path().join("tree/bin");
     fs::create_dir_all(&tree).unwrap();
     for size in [1, 10_000, 16_384, 50_001, 3_000_000, 9_000_001] {
         fs::write(tree.join(size.to_string()), noise(size, size)).unwrap();
     }
-    let description = DESCRIPTION.replace("vfat", "erofs");
-    let description = description.replace("esp", "linux-generic");
-    fs::write(xfs.path().join("image.toml"), description).unwrap();
-    binary::compose(&xfs.path()).args(["-q", "image.toml"]).ok();
-    let shared = shared_bytes(&xfs.path().join("image.raw"));
     // All but ends of files, and files of less than 16 KiB.
     let sizes: [u64; 4] = [16_384, 50_001, 3_000_000, 9_000_001];
     let blocks: u64 = sizes.map(|size| size / 4096 * 4096).iter().sum();
-    assert_eq!(shared, blocks);
+    for format in ["erofs", "ext4"] {
+        let description = DESCRIPTION.replace("vfat", format);
+        let description = description.replace("esp", "linux-generic");
+        fs::write(xfs.path().join("image.toml"), description).unwrap();
+        binary::compose(&xfs.path()).args(["-q", "image.toml"]).ok();
+        let shared = shared_bytes(&xfs.path().join("image.raw"));
+        assert_eq!(shared, blocks, "{format}");
+    }
 }
 
 #[test]
