@@ -55,6 +55,12 @@ mod file_system_sizes;
 /// A tree that is a trouble to file systems, and what is seen of it.
 mod trouble;
 
+/// ext4, judged by e2fsprogs, GRUB and a kernel.
+mod ext4;
+
+/// ext4 that is written to, grown and shrunk.
+mod ext4_in_use;
+
 /// EROFS without compression, judged by erofs-utils and a kernel.
 mod erofs;
 

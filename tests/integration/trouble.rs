@@ -130,8 +130,7 @@ for place, folders, files in os.walk('.'):
         names = [name for name in names if name.startswith(('user.', 'security.cap'))]
         attributes = [(name, os.getxattr(path, name)) for name in names]
         size = 0 if kind == 0o040000 else found.st_size
-        links = found.st_nlink if is_file else 0
-        print(repr(path), oct(found.st_mode), links, found.st_uid, found.st_gid,
+        print(repr(path), oct(found.st_mode), found.st_nlink, found.st_uid, found.st_gid,
               int(found.st_mtime), size, said, attributes)
 ";
 
