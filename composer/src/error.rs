@@ -139,8 +139,8 @@ pub enum Error {
         /// The smallest volume that would do.
         least: ByteSize,
     },
-    /// A program wanted more room than it got.
-    #[error("the program that makes the file system takes {needed} ({} bytes) and the partition has {available} ({} bytes)", needed.bytes(), available.bytes())]
+    /// A file system takes more room than it got.
+    #[error("the file system takes {needed} ({} bytes) and the partition has {available} ({} bytes)", needed.bytes(), available.bytes())]
     Outgrown {
         /// What it takes.
         needed: ByteSize,

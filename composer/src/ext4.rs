@@ -44,6 +44,7 @@ use crate::source::Sources;
 use crate::tree::FileTree;
 pub use crate::volume_id::VolumeId;
 use contents::Contents;
+use geometry::IN_BLOCK;
 use layout::{Layout, Shortage};
 use render::Volume;
 
@@ -54,8 +55,12 @@ pub const BLOCK: u64 = BYTES as u64;
 /// The same in memory.
 const BYTES: usize = 4096;
 
-/// Of how many bytes there is an inode to spare, as mke2fs has it.
+/// For how many free bytes there is an inode to spare. mke2fs has it so for all bytes.
 const BYTES_PER_INODE: u64 = 16384;
+
+/// The same in a small file system, and what that is.
+const BYTES_PER_INODE_OF_SMALL: u64 = 4096;
+const SMALL: u64 = 512 << 20;
 
 /// Inodes that the smallest file system has to spare.
 const MORE_INODES: u64 = 21;
@@ -135,12 +140,13 @@ fn refused(reason: String) -> Error {
 
 /// Gives everything a place in so many blocks.
 fn layout(contents: &Contents<'_>, blocks: u64) -> Result<Layout, Shortage> {
-    let inodes = contents.inodes() + MORE_INODES;
-    Layout::of(
-        contents,
-        blocks,
-        inodes.max(blocks * BLOCK / BYTES_PER_INODE),
-    )
+    let per_inode = match blocks * BLOCK {
+        0..SMALL => BYTES_PER_INODE_OF_SMALL,
+        _ => BYTES_PER_INODE,
+    };
+    let taken = contents.blocks() + contents.inodes().div_ceil(IN_BLOCK) + journal::blocks(blocks);
+    let free = blocks.saturating_sub(taken) * BLOCK;
+    Layout::of(contents, blocks, MORE_INODES.max(free / per_inode))
 }
 
 /// The blocks of the smallest volume that there is for something, about.

@@ -18,7 +18,7 @@ pub const GROUP: u64 = BLOCK * 8;
 pub const FLEX: usize = 16;
 
 /// Inodes of a block.
-const IN_BLOCK: u64 = BLOCK / inode::SIZE as u64;
+pub const IN_BLOCK: u64 = BLOCK / inode::SIZE as u64;
 
 /// The most inodes of a group: as many as a block has bits.
 const MOST_INODES: u64 = BLOCK * 8;
@@ -59,19 +59,20 @@ pub struct Tables {
 }
 
 impl Geometry {
-    /// Divides so many blocks, with so many inodes at least.
+    /// Divides so many blocks, with so many inodes and others to spare, as far as there can
+    /// be so many.
     ///
     /// # Errors
     /// When there are too few.
-    pub fn of(blocks: u64, inodes: u64) -> Result<Self, Shortage> {
-        let mut geometry = Self::without_tables(blocks, inodes);
+    pub fn of(blocks: u64, inodes: u64, spare: u64) -> Result<Self, Shortage> {
+        let mut geometry = Self::without_tables(blocks, inodes + spare);
         let last = geometry.groups() - 1;
         let needed = geometry.least_of(last);
         if geometry.blocks - last * GROUP < needed {
             if last == 0 {
                 return Err(Shortage { needed });
             }
-            geometry = Self::without_tables(last * GROUP, inodes);
+            geometry = Self::without_tables(last * GROUP, inodes + spare);
         }
         let least_groups = inodes.div_ceil(MOST_INODES);
         if geometry.groups() < least_groups {

@@ -49,12 +49,12 @@ impl Place {
 }
 
 impl Layout {
-    /// Gives everything a place in so many blocks, with so many inodes at least.
+    /// Gives everything a place in so many blocks, where so many inodes are to spare.
     ///
     /// # Errors
     /// When there are too few.
-    pub fn of(contents: &Contents<'_>, blocks: u64, inodes: u64) -> Result<Self, Shortage> {
-        let geometry = Geometry::of(blocks, inodes)?;
+    pub fn of(contents: &Contents<'_>, blocks: u64, spare: u64) -> Result<Self, Shortage> {
+        let geometry = Geometry::of(blocks, contents.inodes(), spare)?;
         let mut room = Room::of(&geometry);
         let resize = (geometry.reserved > 0).then(|| room.take_one());
         let journal = match journal::blocks(geometry.blocks) {
