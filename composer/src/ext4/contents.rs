@@ -236,11 +236,12 @@ impl<'a> FileBytes<'a> {
         }
     }
 
-    /// Where bytes come from.
-    pub fn extents(&self) -> ExtentMap {
+    /// Where some of the bytes come from, as far as there are so many.
+    pub fn slice(&self, start: u64, length: u64) -> ExtentMap {
+        let of = |map: &ExtentMap| map.slice(start, length.min(map.length() - start));
         match self {
-            Self::Whole(content) => content.extents(),
-            Self::Sparse(map) => map.clone(),
+            Self::Whole(content) => of(&content.extents()),
+            Self::Sparse(map) => of(map),
         }
     }
 }

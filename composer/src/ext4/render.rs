@@ -60,10 +60,8 @@ impl<'a> Volume<'a> {
             match part {
                 Part::Bytes(bytes) => out.bytes(at, &bytes),
                 Part::Blocks(bytes, run) => {
-                    let (start, length) = (u64::from(run.logical) * BLOCK, run.length * BLOCK);
-                    let map = bytes.extents();
-                    let length = length.min(map.length() - start);
-                    out.append(at, map.slice(start, length));
+                    let start = u64::from(run.logical) * BLOCK;
+                    out.append(at, bytes.slice(start, run.length * BLOCK));
                 }
             }
         }

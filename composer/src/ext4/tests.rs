@@ -344,6 +344,8 @@ fn files_of_many_runs_have_a_tree_of_extents() {
         (341, 1, 2),
         (1360, 1, 4),
         (1361, 2, 6),
+        // As many steps as runs, or this takes minutes.
+        (40_000, 2, 118 + 1),
     ] {
         let mut sources = Sources::default();
         let content = source(&mut sources, "sparse", 1, runs * 2 * BLOCK);
