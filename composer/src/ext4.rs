@@ -102,24 +102,34 @@ pub fn plan(
     Ok(volume.extents(size))
 }
 
-/// The least size of a volume that holds a tree, in bytes: a hundredth more than is needed.
+/// The least size of a volume that holds a tree, in bytes, with a hundredth to spare.
 /// `uuid` is that of the file system.
 ///
 /// # Errors
 /// As [`plan`], and when it takes more than ext4 can have.
 pub fn least_size(tree: &FileTree, sources: &Sources, uuid: Uuid) -> Result<u64, Error> {
     let contents = Contents::of(tree, sources, uuid)?;
-    let needed = least_blocks(&contents);
-    let mut blocks = needed + needed / 100 + MORE_BLOCKS;
+    let mut blocks = contents.blocks();
     loop {
         let size = blocks.saturating_mul(BLOCK);
         check_size(size)?;
-        match layout(&contents, blocks) {
-            Ok(_) => return Ok(size),
+        let needed = match layout(&contents, blocks) {
+            Ok(layout) => match more_to_spare(&layout) {
+                0 => return Ok(size),
+                more => layout.geometry.grown_by(more),
+            },
             // More blocks may take a larger journal, and one more group.
-            Err(Shortage { needed }) => blocks = needed.max(blocks + 1),
-        }
+            Err(Shortage { needed }) => needed,
+        };
+        blocks = needed.max(blocks + 1);
     }
+}
+
+/// How many blocks there are too few to spare.
+fn more_to_spare(layout: &Layout) -> u64 {
+    let taken: u64 = layout.taken.iter().map(|it| it.end - it.start).sum();
+    let wanted = taken + taken / 100 + MORE_BLOCKS;
+    wanted.saturating_sub(layout.geometry.blocks)
 }
 
 fn check_size(size: u64) -> Result<(), Error> {

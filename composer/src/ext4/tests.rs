@@ -47,6 +47,13 @@ fn source(sources: &mut Sources, path: &str, inode: u64, size: u64) -> FileConte
     FileContent::Source(id, size)
 }
 
+/// Content of so many blocks, which are not to be read.
+fn blocks(count: u64) -> FileContent {
+    let mut map = ExtentMap::hole(count * BLOCK);
+    map.push_slice(0, count * BLOCK, SourceId::new(0), 0);
+    FileContent::Pieces(map)
+}
+
 fn tree_of(files: impl IntoIterator<Item = (&'static str, FileContent)>) -> FileTree {
     let mut tree = FileTree::default();
     for (name, content) in files {
@@ -500,6 +507,51 @@ fn what_ext4_cannot_hold_is_refused() {
         }),
     ];
     insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn what_is_to_spare_is_there_after_each_leap_of_the_journal_and_each_group() {
+    let sources = Sources::default();
+    let leaps = [
+        0..200,
+        900..2100,
+        27_000..34_000,
+        58_000..66_000,
+        250_000..256_000,
+        500_000..512_000,
+    ];
+    for range in leaps {
+        let step = usize::try_from((range.end - range.start) / 23).unwrap();
+        for count in range.step_by(step) {
+            let tree = tree_of([("file", blocks(count))]);
+            let volume = reader::read(&planned(&tree, &sources), &[]);
+            let (size, spare) = (volume.blocks, volume.free_blocks);
+            let taken = size - spare;
+            assert!(spare >= taken / 100 + 32, "{spare} of {size}");
+            // One more group has a copy and tables of up to 1100 blocks.
+            assert!(spare < taken / 100 + 1200, "{spare} of {size}");
+        }
+    }
+}
+
+#[test]
+fn what_is_needed_is_enough_and_not_much_more() {
+    let sources = Sources::default();
+    for count in (0..2200).step_by(97).chain((29_000..67_000).step_by(1931)) {
+        let tree = tree_of([("file", blocks(count)), ("other", bytes(&[1; 9000]))]);
+        let contents = Contents::of(&tree, &sources, id().uuid).unwrap();
+        let mut all = count..;
+        let least = all.find(|blocks| layout(&contents, *blocks).is_ok());
+        let least = least.unwrap();
+        let too_small = plan(&tree, &sources, &id(), (least - 1) * BLOCK);
+        let Err(Error::Outgrown { needed, available }) = too_small else {
+            panic!("{count} in {}", least - 1);
+        };
+        assert_eq!(available, ByteSize((least - 1) * BLOCK));
+        assert!(needed.bytes() / BLOCK < least + least / 100 + 100);
+        let map = plan(&tree, &sources, &id(), needed.bytes()).unwrap();
+        reader::read(&map, &[]);
+    }
 }
 
 fn any_name() -> impl Strategy<Value = String> {

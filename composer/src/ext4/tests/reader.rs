@@ -40,6 +40,8 @@ pub struct Volume {
     pub superblock: Bytes,
     /// How many blocks it has.
     pub blocks: u64,
+    /// How many of them are free.
+    pub free_blocks: u64,
     /// The blocks of the journal, 0 for none.
     pub journal: u64,
     /// Everything by its path; that of the root is empty.
@@ -97,6 +99,7 @@ pub fn read(map: &ExtentMap, sources: &[Vec<u8>]) -> Volume {
     reader.check_blocks();
     Volume {
         blocks: reader.blocks,
+        free_blocks: reader.superblock.halves(0x0c, 0x158, 4),
         superblock: reader.superblock,
         journal,
         objects,
