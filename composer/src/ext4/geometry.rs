@@ -23,6 +23,9 @@ pub const IN_BLOCK: u64 = BLOCK / inode::SIZE as u64;
 /// The most inodes of a group: as many as a block has bits.
 const MOST_INODES: u64 = BLOCK * 8;
 
+/// The most inodes of a volume: 32 bits number them.
+const MOST_OF_ALL: u64 = u32::MAX as u64;
+
 /// The blocks that a last group must have beside its tables, or it is left out.
 const LEAST_IN_GROUP: u64 = 50;
 
@@ -87,13 +90,14 @@ impl Geometry {
     fn without_tables(blocks: u64, inodes: u64) -> Self {
         let groups = blocks.div_ceil(GROUP).max(1);
         let inodes_per_group = inodes.div_ceil(groups).next_multiple_of(IN_BLOCK);
+        let most_inodes = MOST_INODES.min(MOST_OF_ALL / groups / IN_BLOCK * IN_BLOCK);
         let in_block = BLOCK / DESCRIPTOR as u64;
         let descriptors = groups.div_ceil(in_block);
         let most = (groups * GROWTH).min(GROUPS_IN_32_BITS).div_ceil(in_block);
         let reserved = most.saturating_sub(descriptors).min(resize::IN_BLOCK);
         Self {
             blocks,
-            inodes_per_group: inodes_per_group.min(MOST_INODES),
+            inodes_per_group: inodes_per_group.min(most_inodes),
             descriptors,
             reserved,
             tables: Vec::new(),
@@ -219,4 +223,20 @@ fn has_copy(group: u64) -> bool {
         powers.find(|power| *power >= group) == Some(group)
     };
     group < 2 || [3, 5, 7].into_iter().any(is_power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inodes_of_the_largest_volumes_are_fewer_than_32_bits_number() {
+        let terabyte = (1 << 40) / BLOCK;
+        for (size, expected) in [(63, 8192), (64, 8176), (127, 4128), (128, 4080)] {
+            let blocks = size * terabyte;
+            let geometry = Geometry::without_tables(blocks, blocks / 4);
+            assert_eq!(geometry.inodes_per_group, expected, "{size} TiB");
+            assert!(u32::try_from(geometry.groups() * expected).is_ok());
+        }
+    }
 }

@@ -480,6 +480,12 @@ fn what_ext4_cannot_hold_is_refused() {
         assert_eq!(size.unwrap_err().to_string(), error);
         error
     };
+    let huge = plan(&FileTree::default(), &Sources::default(), &id(), 129 << 40);
+    let mut many = FileTree::default();
+    for name in 0..9 {
+        let content = blocks((15 << 40) / BLOCK);
+        many.add_file(path(&name.to_string()), content).unwrap();
+    }
     let attribute = |name: &str, length| vec![(name.to_owned(), vec![0; length])];
     let errors = [
         refuse(&mut |tree, _| {
@@ -505,6 +511,10 @@ fn what_ext4_cannot_hold_is_refused() {
             tree.add_symlink(path("lost+found"), "tmp".to_owned())
                 .unwrap();
         }),
+        huge.unwrap_err().to_string(),
+        least_size(&many, &Sources::default(), id().uuid)
+            .unwrap_err()
+            .to_string(),
     ];
     insta::assert_snapshot!(errors.join("\n"));
 }
