@@ -397,7 +397,7 @@ proptest! {
                     let content = source(&mut sources, &names[0], index, size as u64);
                     grown.add_file(place.clone(), content)
                 }
-                2 => grown.add_symlink(place.clone(), "x".repeat(size % 4096)),
+                2 => grown.add_symlink(place.clone(), "x".repeat(size % 4095 + 1)),
                 _ => grown.add_directory(place.clone()),
             };
             if added.is_err() {
@@ -406,7 +406,7 @@ proptest! {
             tree = grown;
             tree.set_mode(place.clone(), mode);
             let content = match kind {
-                2 => "x".repeat(size % 4096).into_bytes(),
+                2 => "x".repeat(size % 4095 + 1).into_bytes(),
                 3 => Vec::new(),
                 _ => filler,
             };

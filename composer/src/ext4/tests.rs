@@ -494,6 +494,8 @@ fn what_ext4_cannot_hold_is_refused() {
         })
         .replace(&"x".repeat(256), "LONG"),
         refuse(&mut |tree, _| tree.add_symlink(path("link"), "/".repeat(4096)).unwrap()),
+        refuse(&mut |tree, _| tree.add_symlink(path("link"), String::new()).unwrap()),
+        refuse(&mut |tree, _| tree.add_symlink(path("link"), "a\0".to_owned()).unwrap()),
         refuse(&mut |tree, _| {
             tree.add_directory(path("folder")).unwrap();
             tree.set_attributes(&path("folder"), attribute("system.posix_acl_access", 4));

@@ -72,7 +72,7 @@ impl Inode<'_> {
 /// names than `most_links` becomes several.
 ///
 /// # Errors
-/// When a name or a link is longer than Linux has them.
+/// When Linux has no such name or link.
 pub(crate) fn of<'a>(
     tree: &'a FileTree,
     sources: &Sources,
@@ -142,6 +142,9 @@ fn inode<'a>(
     match &inode.content {
         Content::Symlink(target) if target.len() > LONGEST_LINK => {
             Err(inode.refuse(format!("a link leads at most {LONGEST_LINK} bytes far")))
+        }
+        Content::Symlink(target) if target.is_empty() || target.contains('\0') => {
+            Err(inode.refuse("a link leads somewhere, by a text without NUL".to_owned()))
         }
         _ => Ok(inode),
     }
