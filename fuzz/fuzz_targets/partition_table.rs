@@ -97,6 +97,6 @@ fn look(disk: &Disk) {
     }
     let _ = verify::structure(&image);
     if let Ok(layout) = Layout::of_image(&image) {
-        layout.to_text();
+        let _ = layout.to_text();
     }
 }

@@ -112,7 +112,7 @@ impl TryRng for Sequence {
         self.try_next_u64().map(|value| (value >> 32) as u32)
     }
 
-    /// Sebastiano Vigna's SplitMix64.
+    /// Sebastiano Vigna's `SplitMix64`.
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;
