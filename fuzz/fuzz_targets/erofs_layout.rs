@@ -2,42 +2,17 @@
 //! reader knows the format and nothing of the planner; it fails on what kernels refuse.
 #![no_main]
 
-use std::collections::BTreeMap;
-
-use arbitrary::Arbitrary;
 use composer::erofs::{VolumeId, plan};
 use composer::source::Sources;
-use composer::tree::{FileContent, FileTree, Node};
-use fuzz::name::Name;
+use fuzz::tree::{Found, Wish};
 use fuzz::volume::bytes_of;
 use libfuzzer_sys::fuzz_target;
-use tree_manifest::TreePath;
 
 /// The size of a block.
 const BLOCK: usize = 4096;
 
-#[derive(Debug, Arbitrary)]
-struct Wish {
-    objects: Vec<Object>,
-    /// Empty files in one folder.
-    crowd: Option<u8>,
-}
-
-#[derive(Debug, Arbitrary)]
-struct Object {
-    folders: Vec<Name>,
-    name: Name,
-    kind: u8,
-    size: u16,
-    mode: u16,
-    attribute: Option<u16>,
-}
-
-/// Type, permissions and content of everything below the root.
-type Found = BTreeMap<String, (u8, u32, Vec<u8>)>;
-
 fuzz_target!(|wish: Wish| {
-    let (tree, expected) = tree(&wish);
+    let (tree, expected) = wish.tree();
     let id = VolumeId {
         label: "TEST".to_owned(),
         ..VolumeId::default()
@@ -52,51 +27,6 @@ fuzz_target!(|wish: Wish| {
     volume.enter(root, root, "", &mut found);
     assert_eq!(found, expected);
 });
-
-/// The tree, and what is in it.
-fn tree(wish: &Wish) -> (FileTree, Found) {
-    let mut tree = FileTree::default();
-    for (number, object) in (1_u8..).zip(wish.objects.iter().take(60)) {
-        let parts = object.folders.iter().take(12).chain([&object.name]);
-        let parts: Vec<&str> = parts.map(|name| name.0.as_str()).collect();
-        let Ok(path) = TreePath::on_unix(parts.join("/")) else {
-            continue;
-        };
-        let size = usize::from(object.size);
-        let mut grown = tree.clone();
-        let added = match object.kind % 4 {
-            0 => grown.add_directory(path.clone()),
-            1 => grown.add_symlink(path.clone(), "x".repeat(size % BLOCK)),
-            _ => {
-                let content = vec![number; size];
-                grown.add_file(path.clone(), FileContent::Bytes(content.as_slice().into()))
-            }
-        };
-        if added.is_ok() {
-            tree = grown;
-            tree.set_mode(path.clone(), u32::from(object.mode % 0o10000));
-            let attribute = object.attribute.map(|size| vec![7; usize::from(size)]);
-            let attribute = attribute.map(|value| ("user.note".to_owned(), value));
-            tree.set_attributes(&path, attribute.into_iter().collect());
-        }
-    }
-    for number in 0..wish.crowd.map_or(0, |count| u16::from(count) * 4) {
-        let path = TreePath::new(format!("crowd/a long name in a crowd {number}"));
-        let content = FileContent::Bytes([].as_slice().into());
-        let _ = tree.add_file(path.expect("a path"), content);
-    }
-    let expected = tree.iter().map(|(path, node)| {
-        let (kind, content) = match node {
-            Node::Directory => (2, Vec::new()),
-            Node::Symlink(target) => (7, target.clone().into_bytes()),
-            Node::File(FileContent::Bytes(bytes)) => (1, bytes.to_vec()),
-            Node::File(_) => panic!("a source, and there is none"),
-        };
-        (format!("/{path}"), (kind, tree.mode(path), content))
-    });
-    let expected = expected.collect();
-    (tree, expected)
-}
 
 /// A volume, as its specification has it.
 struct Volume<'a>(&'a [u8]);

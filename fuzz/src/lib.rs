@@ -1,5 +1,5 @@
 //! What the fuzz targets share: a place for files, disks and volumes made in memory,
-//! names that trouble file systems.
+//! names and trees that trouble file systems.
 //!
 //! A target panics when a promise is broken. What it is handed may be refused; it may
 //! not be half believed.
@@ -8,6 +8,7 @@ pub mod disk;
 pub mod name;
 pub mod patch;
 pub mod seeds;
+pub mod tree;
 pub mod volume;
 
 use std::path::PathBuf;

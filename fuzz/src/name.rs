@@ -4,7 +4,7 @@
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 /// Pieces that collide with each other in one way or another.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 25] = [
     "a",
     "A",
     "FILE",
@@ -29,6 +29,7 @@ const PIECES: [&str; 24] = [
     "nul",
     "\u{301}",
     "\u{e5}",
+    "lost+found",
 ];
 
 /// A name of one file or folder. It need not be one that FAT can hold.
