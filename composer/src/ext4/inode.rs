@@ -159,4 +159,24 @@ mod tests {
         assert_eq!(epochs, [0, 0, 1, 1, 3]);
         assert_eq!(found[2].0, [0, 0, 0, 0x80]);
     }
+
+    #[test]
+    fn directories_of_more_links_than_can_be_counted_have_one() {
+        let found = [2, 65_000, 65_001, 70_000].map(|links| {
+            let inode = Inode {
+                kind: Kind::Directory,
+                mode: 0o755,
+                links,
+                size: 4096,
+                blocks: 1,
+                is_indexed: false,
+                map: Map::Other([0; 60]),
+                attributes: &[],
+                attribute_block: 0,
+            };
+            let bytes = inode.render(12, 1, Checksum::NONE);
+            u16::from_le_bytes([bytes[0x1a], bytes[0x1b]])
+        });
+        assert_eq!(found, [2, 65_000, 1, 1]);
+    }
 }
