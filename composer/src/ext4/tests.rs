@@ -8,7 +8,7 @@ use extents::{Content, SourceId};
 use proptest::prelude::*;
 use tree_manifest::TreePath;
 
-use self::reader::{Inode, bytes_of, joined};
+use self::reader::{Inode, bytes_of};
 use super::*;
 use crate::source::{Source, Stamp};
 use crate::tree::FileContent;
@@ -60,6 +60,33 @@ fn tree_of(files: impl IntoIterator<Item = (&'static str, FileContent)>) -> File
         tree.add_file(path(name), content).unwrap();
     }
     tree
+}
+
+/// A map whose slices are as long as they can be.
+fn joined(map: &ExtentMap) -> ExtentMap {
+    let mut slices: Vec<(u64, u64, Content)> = Vec::new();
+    for extent in map.extents() {
+        match (slices.last_mut(), &extent.content) {
+            (
+                Some((start, length, Content::Slice { source, offset })),
+                Content::Slice {
+                    source: next,
+                    offset: at,
+                },
+            ) if source == next && *start + *length == extent.start && *offset + *length == *at => {
+                *length += extent.length;
+            }
+            _ => slices.push((extent.start, extent.length, extent.content.clone())),
+        }
+    }
+    let mut joined = ExtentMap::hole(map.length());
+    for (start, length, content) in slices {
+        match content {
+            Content::Bytes(bytes) => joined.push_bytes(start, bytes),
+            Content::Slice { source, offset } => joined.push_slice(start, length, source, offset),
+        }
+    }
+    joined
 }
 
 /// The volume of the least size.

@@ -24,7 +24,7 @@ use std::ops::Range;
 use extents::{Content, ExtentMap};
 
 use bytes::crc;
-pub use bytes::{Bytes, bytes_of, joined};
+pub use bytes::{Bytes, bytes_of};
 pub use inode::Inode;
 
 /// The size of a block.

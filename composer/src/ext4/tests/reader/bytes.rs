@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use extents::{Content, ExtentMap, SourceId};
+use extents::{ExtentMap, SourceId};
 
 /// Bytes of a structure, whose numbers have their least byte first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,31 +86,4 @@ pub fn bytes_of(map: &ExtentMap, sources: &[Vec<u8>]) -> Vec<u8> {
     };
     map.read(read, take).unwrap();
     bytes
-}
-
-/// A map whose slices are as long as they can be.
-pub fn joined(map: &ExtentMap) -> ExtentMap {
-    let mut slices: Vec<(u64, u64, Content)> = Vec::new();
-    for extent in map.extents() {
-        match (slices.last_mut(), &extent.content) {
-            (
-                Some((start, length, Content::Slice { source, offset })),
-                Content::Slice {
-                    source: next,
-                    offset: at,
-                },
-            ) if source == next && *start + *length == extent.start && *offset + *length == *at => {
-                *length += extent.length;
-            }
-            _ => slices.push((extent.start, extent.length, extent.content.clone())),
-        }
-    }
-    let mut joined = ExtentMap::hole(map.length());
-    for (start, length, content) in slices {
-        match content {
-            Content::Bytes(bytes) => joined.push_bytes(start, bytes),
-            Content::Slice { source, offset } => joined.push_slice(start, length, source, offset),
-        }
-    }
-    joined
 }
