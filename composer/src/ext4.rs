@@ -91,7 +91,7 @@ pub fn plan(
     check_size(size)?;
     let contents = &Contents::of(tree, sources, id.uuid)?;
     let layout = layout(contents, size / BLOCK).map_err(|_| Error::Outgrown {
-        needed: ByteSize(least_blocks(contents).saturating_mul(BLOCK)),
+        needed: ByteSize(least_blocks(contents, |_| 0).saturating_mul(BLOCK)),
         available: ByteSize(size),
     })?;
     let volume = Volume {
@@ -109,27 +109,9 @@ pub fn plan(
 /// As [`plan`], and when it takes more than ext4 can have.
 pub fn least_size(tree: &FileTree, sources: &Sources, uuid: Uuid) -> Result<u64, Error> {
     let contents = Contents::of(tree, sources, uuid)?;
-    let mut blocks = contents.blocks();
-    loop {
-        let size = blocks.saturating_mul(BLOCK);
-        check_size(size)?;
-        let needed = match layout(&contents, blocks) {
-            Ok(layout) => match more_to_spare(&layout) {
-                0 => return Ok(size),
-                more => layout.geometry.grown_by(more),
-            },
-            // More blocks may take a larger journal, and one more group.
-            Err(Shortage { needed }) => needed,
-        };
-        blocks = needed.max(blocks + 1);
-    }
-}
-
-/// How many blocks there are too few to spare.
-fn more_to_spare(layout: &Layout) -> u64 {
-    let taken: u64 = layout.taken.iter().map(|it| it.end - it.start).sum();
-    let wanted = taken + taken / 100 + MORE_BLOCKS;
-    wanted.saturating_sub(layout.geometry.blocks)
+    let size = least_blocks(&contents, |taken| taken / 100 + MORE_BLOCKS).saturating_mul(BLOCK);
+    check_size(size)?;
+    Ok(size)
 }
 
 fn check_size(size: u64) -> Result<(), Error> {
@@ -159,12 +141,22 @@ fn layout(contents: &Contents<'_>, blocks: u64) -> Result<Layout, Shortage> {
     Layout::of(contents, blocks, MORE_INODES.max(free / per_inode))
 }
 
-/// The blocks of the smallest volume that there is for something, about.
-fn least_blocks(contents: &Contents<'_>) -> u64 {
+/// The blocks of the smallest volume that there is for something, about; more than there can
+/// be if there is none. `spare` says of what is taken how many more are to be free.
+fn least_blocks(contents: &Contents<'_>, spare: impl Fn(u64) -> u64) -> u64 {
     let mut blocks = contents.blocks();
-    while let Err(Shortage { needed }) = layout(contents, blocks)
-        && blocks <= LARGEST / BLOCK
-    {
+    while blocks <= LARGEST / BLOCK {
+        let needed = match layout(contents, blocks) {
+            Ok(layout) => {
+                let (taken, there) = (layout.taken(), layout.geometry.blocks);
+                match (taken + spare(taken)).saturating_sub(there) {
+                    0 => break,
+                    more => layout.geometry.grown_by(more),
+                }
+            }
+            // More blocks may take a larger journal, and one more group.
+            Err(Shortage { needed }) => needed,
+        };
         blocks = needed.max(blocks + 1);
     }
     blocks

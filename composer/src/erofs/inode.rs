@@ -4,37 +4,7 @@
 //! does not fit into that.
 
 use crate::structure::{in_memory, put};
-
-/// What an inode is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-}
-
-impl Kind {
-    /// The type in the upper bits of permissions.
-    fn mode(self) -> u16 {
-        match self {
-            Self::File => 0o100_000,
-            Self::Directory => 0o040_000,
-            Self::Symlink => 0o120_000,
-        }
-    }
-
-    /// The type as directories have it.
-    pub fn in_directory(self) -> u8 {
-        match self {
-            Self::File => 1,
-            Self::Directory => 2,
-            Self::Symlink => 7,
-        }
-    }
-}
+pub(super) use crate::tree::inodes::Kind;
 
 /// What an inode says. It belongs to root.
 #[derive(Debug)]

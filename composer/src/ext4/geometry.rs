@@ -133,22 +133,17 @@ impl Geometry {
         Ok(())
     }
 
-    /// The first place from some block on where so many lie together between the copies.
+    /// The first place from some block on where so many lie together in one group, behind its
+    /// head. Any whole group has room for a table.
     fn free_run(&self, from: u64, length: u64) -> u64 {
-        let mut start = from;
-        for group in from / GROUP.. {
-            let head = group * GROUP..group * GROUP + self.head(group);
-            if start + length <= head.start {
-                break;
-            }
-            if head.end > start {
-                start = head.end;
-            }
-            if start + length <= (group + 1) * GROUP {
-                break;
-            }
+        let behind_head = |group| group * GROUP + self.head(group);
+        let group = from / GROUP;
+        let start = from.max(behind_head(group));
+        if start + length <= (group + 1) * GROUP {
+            start
+        } else {
+            behind_head(group + 1)
         }
-        start
     }
 
     /// The blocks that a group must have as the last one.

@@ -5,6 +5,7 @@
 
 use super::checksum::Checksum;
 use crate::structure::put;
+pub(super) use crate::tree::inodes::Kind;
 
 /// The size of an inode, in bytes.
 pub const SIZE: usize = 256;
@@ -23,37 +24,6 @@ const EXTENTS: u32 = 0x8_0000;
 
 /// The directory has an index.
 const INDEX: u32 = 0x1000;
-
-/// What an inode is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-}
-
-impl Kind {
-    /// The type as directories have it.
-    pub fn in_directory(self) -> u8 {
-        match self {
-            Self::File => 1,
-            Self::Directory => 2,
-            Self::Symlink => 7,
-        }
-    }
-
-    /// The type in the upper bits of permissions.
-    fn mode(self) -> u16 {
-        match self {
-            Self::File => 0o100_000,
-            Self::Directory => 0o040_000,
-            Self::Symlink => 0o120_000,
-        }
-    }
-}
 
 /// Where the content of an inode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -84,6 +84,11 @@ impl Layout {
             taken,
         })
     }
+
+    /// How many blocks are taken.
+    pub fn taken(&self) -> u64 {
+        self.taken.iter().map(|range| range.end - range.start).sum()
+    }
 }
 
 fn place_object(object: &Object<'_>, room: &mut Room) -> Place {

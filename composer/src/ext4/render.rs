@@ -1,6 +1,7 @@
 //! A volume whose layout is known, as extents.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use extents::ExtentMap;
 
@@ -35,6 +36,8 @@ struct Parts<'a>(Vec<(u64, Part<'a>)>);
 #[derive(Debug)]
 enum Part<'a> {
     Bytes(Vec<u8>),
+    /// Bytes that are there more than once.
+    Copy(Arc<[u8]>),
     /// Some blocks of a file.
     Blocks(&'a FileBytes<'a>, Run),
 }
@@ -59,6 +62,11 @@ impl<'a> Volume<'a> {
         for (at, part) in parts.0 {
             match part {
                 Part::Bytes(bytes) => out.bytes(at, &bytes),
+                Part::Copy(bytes) => {
+                    let mut map = ExtentMap::hole(bytes.len() as u64);
+                    map.push_bytes(0, bytes);
+                    out.append(at, map);
+                }
                 Part::Blocks(bytes, run) => {
                     let start = u64::from(run.logical) * BLOCK;
                     out.append(at, bytes.slice(start, run.length * BLOCK));
@@ -219,12 +227,14 @@ impl<'a> Volume<'a> {
                 parts.block(tables.inode_bitmap, bits);
             }
         }
+        let descriptors: Arc<[u8]> = descriptors.into();
         for group in geometry.copies() {
             let first = geometry.group(group).start;
             let at = first * BLOCK + if group == 0 { superblock::AT as u64 } else { 0 };
             let superblock = superblock::render(self.id, &numbers, group);
             parts.0.push((at, Part::Bytes(superblock.to_vec())));
-            parts.block(first + 1, descriptors.clone());
+            let at = (first + 1) * BLOCK;
+            parts.0.push((at, Part::Copy(Arc::clone(&descriptors))));
         }
     }
 

@@ -45,6 +45,37 @@ pub(crate) enum Content<'a> {
     Symlink(&'a str),
 }
 
+/// What an inode is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+}
+
+impl Kind {
+    /// The type as directories have it.
+    pub fn in_directory(self) -> u8 {
+        match self {
+            Self::File => 1,
+            Self::Directory => 2,
+            Self::Symlink => 7,
+        }
+    }
+
+    /// The type in the upper bits of permissions.
+    pub fn mode(self) -> u16 {
+        match self {
+            Self::File => 0o100_000,
+            Self::Directory => 0o040_000,
+            Self::Symlink => 0o120_000,
+        }
+    }
+}
+
 /// A name in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry<'a> {
