@@ -27,14 +27,16 @@ COMPOSE = shutil.which("compose")
 SQUASHFS = "-comp zstd -Xcompression-level 1"
 
 BARE = {
+    "btrfs": "truncate -s 3G out/volume && mkfs.btrfs -q -f -r store out/volume",
     "erofs": "mkfs.erofs --quiet --all-root -T1 out/volume store",
     "ext4": "mke2fs -q -F -t ext4 -b 4096 -m 0 -E root_owner=0:0 -d store out/volume 1300M",
     "squashfs": f"mksquashfs store out/volume -quiet -no-progress -all-root {SQUASHFS}",
+    "xfs": "truncate -s 1300M out/volume && mkfs.xfs -q -p store out/volume",
 }
 
 # How many times the bare program may take, and how many times systemd-repart must.
 MOST_OF_BARE = 1.1
-LEAST_OF_REPART = {"erofs": 3, "ext4": 3, "squashfs": 1}
+LEAST_OF_REPART = {"btrfs": 1, "erofs": 3, "ext4": 3, "squashfs": 1, "xfs": 1}
 MOST_OF_RAW = 1.3
 
 HEAD = """[image]
@@ -67,9 +69,11 @@ CopyFiles=/store:/
 {keys}"""
 
 REPART_KEYS = {
+    "btrfs": "SizeMinBytes=3G\n",
     "erofs": "Minimize=best\n",
     "ext4": "SizeMinBytes=1300M\n",
     "squashfs": "Minimize=best\nCompression=zstd\nCompressionLevel=1\n",
+    "xfs": "SizeMinBytes=1300M\n",
 }
 
 
