@@ -80,6 +80,7 @@ pub(crate) struct Room<'a> {
     /// A file on it, or a folder.
     file: &'a File,
     path: &'a Path,
+    kind: u64,
     free: u64,
 }
 
@@ -92,8 +93,18 @@ impl<'a> Room<'a> {
     /// # Errors
     /// When the file system cannot be asked.
     pub fn before(file: &'a File, path: &'a Path) -> Result<Self, Error> {
-        let (_, free) = ask(file, path)?;
-        Ok(Self { file, path, free })
+        let (kind, free) = ask(file, path)?;
+        Ok(Self {
+            file,
+            path,
+            kind,
+            free,
+        })
+    }
+
+    /// Whether its files may share blocks.
+    pub fn shares_blocks(&self) -> bool {
+        !SHARE_NOTHING.contains(&self.kind)
     }
 
     /// A file system that a program has used up, or another error as it is.

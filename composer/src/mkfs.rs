@@ -10,6 +10,7 @@
 mod archive;
 mod btrfs;
 mod feed;
+mod flush;
 mod program;
 mod staged;
 mod xfs;
@@ -198,7 +199,13 @@ pub fn make(
     }
     let directory = File::open(&folder).map_err(error::read(&folder))?;
     let room = Room::before(&directory, &folder)?;
-    run(order, &tree, sources, &path).map_err(|error| room.explain(error))?;
+    let run = || run(order, &tree, sources, &path);
+    let done = if room.shares_blocks() {
+        flush::during(&path, error::write(&path), run)
+    } else {
+        run()
+    };
+    done.map_err(|error| room.explain(error))?;
     let made = fs::metadata(&path).map_err(error::read(&path))?.len();
     if !format.is_read_only() && made > order.size {
         return Err(Error::Outgrown {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use integration_tests::{Mounted, Peer, binary};
 
-use crate::kit::{Kit, judge_fat, judge_table, manifest, noise, partitions};
+use crate::kit::{Kit, file_system_programs, judge_fat, judge_table, manifest, noise, partitions};
 
 const DESCRIPTION: &str = "[image]\noutput = \"image.raw\"\n\
     [[partition]]\ntype = \"esp\"\nformat = \"vfat\"\ntree = \"tree\"\n";
@@ -128,6 +128,24 @@ fn bytes_are_copied_between_file_systems() {
         fs::metadata(&image).unwrap().blocks() * 512 < 8 << 20,
         "no holes"
     );
+}
+
+/// What a program writes is flushed meanwhile where its blocks will be shared.
+#[test]
+fn what_programs_make_is_the_same_where_blocks_are_shared() {
+    let (kit, xfs) = (Kit::empty(), Mounted::xfs_with_reflink());
+    file_system_programs(&kit);
+    kit.write("tree/file", noise(5, 12_000_001));
+    let partition = |format| {
+        format!("[[partition]]\ntype = \"root\"\nformat = \"{format}\"\ntree = \"tree\"\n")
+    };
+    let partitions: String = ["squashfs", "btrfs"].map(partition).concat();
+    kit.describe("", &partitions);
+    kit.compose_with_programs().args(["-q", "image.toml"]).ok();
+    let image = xfs.path().join("image.raw");
+    let compose = kit.compose_with_programs();
+    compose.args(["-q", "image.toml", "-o"]).arg(&image).ok();
+    assert!(fs::read(kit.image()).unwrap() == fs::read(image).unwrap());
 }
 
 #[test]
