@@ -28,6 +28,9 @@ impl Error {
             }
             Self::DiskFull { .. } | Self::UsedUp { .. } => FREE_SPACE.to_owned(),
             Self::Collision { .. } => "FAT ignores case: rename one of the two".to_owned(),
+            Self::NotForFileSystem { path, .. } if path != "/" => {
+                "leave it out (`exclude-files`), or choose another `format`".to_owned()
+            }
             Self::Twice { .. } => "name each place in a partition once".to_owned(),
             Self::VolumeFull { least, .. } => format!(
                 "set `size-min-bytes = \"{}M\"` or more, or leave the sizes out",
