@@ -163,4 +163,4 @@ fn least_blocks(contents: &Contents<'_>, spare: impl Fn(u64) -> u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

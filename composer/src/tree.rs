@@ -2,6 +2,8 @@
 
 pub(crate) mod inodes;
 pub(crate) mod links;
+#[cfg(test)]
+pub(crate) mod made_up;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -90,6 +90,21 @@ pub fn compose(kit: &Kit) {
     compose.args(["-q", "image.toml"]).ok();
 }
 
+/// A run that writes nothing tells the size of what a run then makes.
+pub fn judge_dry_run(kit: &Kit) {
+    let before = kit.names();
+    let dry = kit
+        .compose()
+        .env("PATH", "")
+        .args(["--dry-run", "--json", "image.toml"]);
+    let dry: serde_json::Value = serde_json::from_str(&dry.ok()).unwrap();
+    assert_eq!(kit.names(), before);
+    compose(kit);
+    let size = partitions(&kit.image(), 512)[0].size;
+    let told = &dry["layout"]["partitions"][0]["raw-size"];
+    assert_eq!(told.as_u64(), Some(size), "{dry}");
+}
+
 /// Copies a partition out of the image, to `volume`.
 pub const CUT: &str = "dd if=image.raw of=volume bs=4096 status=none conv=sparse";
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use extents::{Content, ExtentMap, SourceId};
+use extents::{Content, ExtentMap};
 use proptest::prelude::*;
-use tree_manifest::TreePath;
-use uuid::Uuid;
 
 use super::*;
-use crate::source::{Source, Stamp};
-use crate::tree::FileContent;
+use crate::ext4::tests::reader::bytes_of;
+use crate::tree::made_up::{any_name, any_size, bytes, id, path, source};
 
 /// What a volume says of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -130,53 +128,6 @@ fn entries(content: &[u8]) -> Vec<(String, u64, u8)> {
         }
     }
     entries
-}
-
-/// The bytes of a map, whose sources have these.
-fn bytes_of(map: &ExtentMap, sources: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let read = |id: SourceId, offset: u64, buffer: &mut [u8]| {
-        let start = usize::try_from(offset).unwrap();
-        buffer.copy_from_slice(&sources[id.index()][start..start + buffer.len()]);
-        Ok::<_, ()>(())
-    };
-    let take = |piece: &[u8]| {
-        bytes.extend_from_slice(piece);
-        Ok(())
-    };
-    map.read(read, take).unwrap();
-    bytes
-}
-
-fn path(text: &str) -> TreePath {
-    TreePath::on_unix(text).unwrap()
-}
-
-fn bytes(content: &[u8]) -> FileContent {
-    FileContent::Bytes(content.into())
-}
-
-fn id() -> VolumeId {
-    VolumeId {
-        uuid: Uuid::from_u128(7),
-        label: "a label of some length".to_owned(),
-        time: 1,
-    }
-}
-
-/// Adds a source of the inode `inode`.
-fn source(sources: &mut Sources, path: &str, inode: u64, size: u64) -> FileContent {
-    let stamp = Stamp {
-        inode: (1, inode),
-        ..Stamp::default()
-    };
-    let id = sources.add(Source {
-        path: path.into(),
-        size,
-        stamp,
-        sha256: None,
-    });
-    FileContent::Source(id, size)
 }
 
 fn planned(tree: &FileTree) -> ExtentMap {
@@ -349,28 +300,6 @@ fn what_erofs_cannot_hold_is_refused() {
         }),
     ];
     insta::assert_snapshot!(errors.join("\n"));
-}
-
-fn any_name() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[a-c]{1,2}",
-        "[ -.0-~]{1,30}",
-        "[a-zäöüßéñ中文🦀]{1,30}",
-        "x{250,255}",
-    ]
-    .prop_filter("a name", |name| {
-        name.len() <= 255 && TreePath::on_unix(name.as_str()).is_ok()
-    })
-}
-
-fn any_size() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        Just(0_usize),
-        1..600_usize,
-        4000..4100_usize,
-        8100..8300_usize,
-        10_000..30_000_usize
-    ]
 }
 
 proptest! {

@@ -196,24 +196,14 @@ impl<'a> Inode<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Source, Stamp};
+    use crate::tree::made_up::{path, source};
 
     #[test]
     fn a_file_with_more_names_than_there_may_be_becomes_several() {
         let (mut tree, mut sources) = (FileTree::default(), Sources::default());
         for name in ["a", "b", "c/d", "e", "f"] {
-            let stamp = Stamp {
-                inode: (1, 7),
-                ..Stamp::default()
-            };
-            let id = sources.add(Source {
-                path: name.into(),
-                size: 3,
-                stamp,
-                sha256: None,
-            });
-            let path = TreePath::new(name).unwrap();
-            tree.add_file(path, FileContent::Source(id, 3)).unwrap();
+            let content = source(&mut sources, name, 7, 3);
+            tree.add_file(path(name), content).unwrap();
         }
         let found = |most| {
             let inodes = of(&tree, &sources, most).unwrap();
