@@ -41,7 +41,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::size::ByteSize;
 use crate::source::Sources;
-use crate::tree::FileTree;
+use crate::tree::{FileTree, inodes};
 pub use crate::volume_id::VolumeId;
 use contents::Contents;
 use geometry::IN_BLOCK;
@@ -86,7 +86,7 @@ pub fn plan(
 ) -> Result<ExtentMap, Error> {
     if id.time > LAST_SECOND {
         let reason = format!("the time {} is after the last of ext4, in 2446", id.time);
-        return Err(refused(reason));
+        return Err(inodes::refuse(None, reason));
     }
     check_size(size)?;
     let contents = &Contents::of(tree, sources, id.uuid)?;
@@ -119,15 +119,8 @@ fn check_size(size: u64) -> Result<(), Error> {
         return Ok(());
     }
     let (size, most) = (ByteSize(size), ByteSize(LARGEST));
-    Err(refused(format!(
-        "ext4 is not made of {size}, but of {most} at most"
-    )))
-}
-
-/// Why there can be no such volume.
-fn refused(reason: String) -> Error {
-    let path = "/".to_owned();
-    Error::NotForFileSystem { path, reason }
+    let reason = format!("ext4 is not made of {size}, but of {most} at most");
+    Err(inodes::refuse(None, reason))
 }
 
 /// Gives everything a place in so many blocks.

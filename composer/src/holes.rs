@@ -62,9 +62,5 @@ pub(crate) fn slices_of(path: &Path, sources: &mut Sources) -> Result<ExtentMap,
         stamp: scan::stamp(&metadata),
         sha256: None,
     });
-    let mut map = ExtentMap::hole(size);
-    for (start, length) in runs {
-        map.push_slice(start, length, source, start);
-    }
-    Ok(map)
+    Ok(ExtentMap::of_source(size, source, &runs))
 }

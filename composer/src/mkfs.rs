@@ -116,12 +116,8 @@ impl Made {
         let extents = match self.content {
             MadeContent::Slices(extents) => extents,
             MadeContent::File(file, data) => {
-                let mut extents = ExtentMap::hole(file.size);
-                let source = sources.add(file);
-                for (start, length) in data {
-                    extents.push_slice(start, length, source, start);
-                }
-                extents
+                let size = file.size;
+                ExtentMap::of_source(size, sources.add(file), &data)
             }
         };
         let tree = self.tree;

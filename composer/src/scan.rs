@@ -94,16 +94,7 @@ pub enum CheckDigests {
 /// When something cannot be read, is of a type that cannot be copied, is not of
 /// the size its manifest says, or wants a place that is taken.
 pub fn scan(config: &ImageConfig, base: &Path, digests: CheckDigests) -> Result<Inputs, Error> {
-    let mut scan = Scan {
-        base,
-        digests,
-        sources: Sources::default(),
-        excluded: Excluded::default(),
-        directories: Vec::new(),
-        leaves_attributes: false,
-        keeps_links: false,
-        keeps_holes: false,
-    };
+    let mut scan = Scan::of(base, digests, Sources::default());
     let mut partitions = Vec::new();
     for (number, partition) in (1..).zip(&config.partitions) {
         if !partition.tree_command.is_empty() {
@@ -133,16 +124,7 @@ pub(crate) fn rescan(
     index: usize,
     (base, digests): (&Path, CheckDigests),
 ) -> Result<(), Error> {
-    let mut scan = Scan {
-        base,
-        digests,
-        sources: std::mem::take(&mut inputs.sources),
-        excluded: Excluded::default(),
-        directories: Vec::new(),
-        leaves_attributes: false,
-        keeps_links: false,
-        keeps_holes: false,
-    };
+    let mut scan = Scan::of(base, digests, std::mem::take(&mut inputs.sources));
     let input = scan.partition(partition);
     inputs.sources = scan.sources;
     inputs.partitions[index] = input?;
@@ -164,7 +146,21 @@ struct Scan<'a> {
     keeps_holes: bool,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    /// One that adds to sources, before the first partition.
+    fn of(base: &'a Path, digests: CheckDigests, sources: Sources) -> Self {
+        Self {
+            base,
+            digests,
+            sources,
+            excluded: Excluded::default(),
+            directories: Vec::new(),
+            leaves_attributes: false,
+            keeps_links: false,
+            keeps_holes: false,
+        }
+    }
+
     fn partition(&mut self, config: &PartitionConfig) -> Result<PartitionInput, Error> {
         if let Some(path) = &config.copy_blocks {
             let path = self.base.join(path);

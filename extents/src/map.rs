@@ -77,6 +77,17 @@ impl ExtentMap {
         }
     }
 
+    /// All of a source of so many bytes, with data in these places alone: start and length of
+    /// each run, in bytes.
+    #[must_use]
+    pub fn of_source(length: u64, source: SourceId, data: &[(u64, u64)]) -> Self {
+        let mut map = Self::hole(length);
+        for (start, length) in data {
+            map.push_slice(*start, *length, source, *start);
+        }
+        map
+    }
+
     /// The length of the whole, in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {

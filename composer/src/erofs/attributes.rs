@@ -3,7 +3,7 @@
 //! Specification: `struct erofs_xattr_ibody_header` and `struct erofs_xattr_entry`. None
 //! are shared between inodes: few files have any.
 
-use crate::tree::Attribute;
+use crate::tree::{Attribute, inodes};
 
 /// The namespaces, and the numbers that stand for them.
 const NAMESPACES: [(&str, u8); 5] = [
@@ -31,10 +31,8 @@ pub fn render(attributes: &[Attribute]) -> Result<Vec<u8>, String> {
     let mut bytes = vec![0; HEAD];
     for (name, value) in attributes {
         let refuse = |what: &str| format!("EROFS cannot hold its attribute `{name}`: {what}");
-        let namespace = |(prefix, number)| Some((name.strip_prefix(prefix)?, number));
-        let found = NAMESPACES.into_iter().find_map(namespace);
-        let (bare, namespace) = found.ok_or_else(|| refuse("it knows no such namespace"))?;
-        let length = u8::try_from(bare.len()).map_err(|_| refuse("its name is too long"))?;
+        let (namespace, bare) = inodes::namespaced(name, &NAMESPACES).map_err(refuse)?;
+        let length = u8::try_from(bare.len()).unwrap_or(u8::MAX);
         let size = u16::try_from(value.len()).map_err(|_| refuse("it has over 65535 bytes"))?;
         bytes.extend([length, namespace]);
         bytes.extend(size.to_le_bytes());

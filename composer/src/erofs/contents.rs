@@ -53,7 +53,7 @@ impl<'a> Object<'a> {
     /// What has an inode that is number `index` among all.
     fn of(inode: inodes::Inode<'a>, index: usize) -> Result<Self, Error> {
         let attributes = attributes::render(inode.attributes);
-        let attributes = attributes.map_err(|reason| inode.refuse(reason))?;
+        let attributes = attributes.map_err(|reason| inodes::refuse(inode.path, reason))?;
         let (kind, size, content) = match inode.content {
             inodes::Content::Directory {
                 parent,

@@ -7,6 +7,7 @@ use super::slots::{SLOT, Slots};
 use super::superblock;
 use crate::error::Error;
 use crate::size::ByteSize;
+use crate::tree::inodes;
 
 /// Where the root lies: kernels find its inode by sixteen bits, and the rest of its block
 /// has a checksum, so that nothing may be there whose bytes are not known.
@@ -62,12 +63,10 @@ impl Layout {
                 }
             }
         }
-        let blocks = u32::try_from(next).map_err(|_| Error::NotForFileSystem {
-            path: "/".to_owned(),
-            reason: format!(
-                "with {} it has more than the 16 TiB that EROFS counts",
-                ByteSize(next.saturating_mul(BLOCK))
-            ),
+        let blocks = u32::try_from(next).map_err(|_| {
+            let size = ByteSize(next.saturating_mul(BLOCK));
+            let reason = format!("with {size} it has more than the 16 TiB that EROFS counts");
+            inodes::refuse(None, reason)
         })?;
         Ok(Self { places, blocks })
     }

@@ -8,7 +8,7 @@ use super::BYTES;
 use super::checksum::Checksum;
 use super::inode;
 use crate::structure::put;
-use crate::tree::Attribute;
+use crate::tree::{Attribute, inodes};
 
 /// The namespaces, and the numbers that stand for them.
 const NAMESPACES: [(&str, u8); 3] = [("user.", 1), ("trusted.", 4), ("security.", 6)];
@@ -49,12 +49,7 @@ pub fn render(attributes: &[Attribute]) -> Result<Attributes, String> {
     let (mut inline, mut block) = (Vec::new(), Vec::new());
     for (name, value) in attributes {
         let refuse = |what: &str| format!("ext4 cannot hold its attribute `{name}`: {what}");
-        let namespace = |(prefix, number)| Some((name.strip_prefix(prefix)?, number));
-        let found = NAMESPACES.into_iter().find_map(namespace);
-        let (bare, namespace) = found.ok_or_else(|| refuse("it knows no such namespace"))?;
-        if bare.len() > 255 {
-            return Err(refuse("its name is too long"));
-        }
+        let (namespace, bare) = inodes::namespaced(name, &NAMESPACES).map_err(refuse)?;
         let part = Part {
             namespace,
             name: bare.as_bytes(),
@@ -94,7 +89,12 @@ pub fn seal(bytes: &mut [u8], block: u64, volume: Checksum) {
 impl Part<'_> {
     /// The bytes that it takes: an entry, and apart from it the value.
     fn size(&self) -> usize {
-        (ENTRY + self.name.len()).next_multiple_of(4) + self.value.len().next_multiple_of(4)
+        self.entry() + self.value.len().next_multiple_of(4)
+    }
+
+    /// The bytes of its entry.
+    fn entry(&self) -> usize {
+        (ENTRY + self.name.len()).next_multiple_of(4)
     }
 
     /// The hash of name and value.
@@ -148,7 +148,7 @@ fn region(parts: &[Part<'_>], size: usize, origin: usize) -> Vec<u8> {
         put(&mut bytes, at + 8, &length(part.value.len()));
         put(&mut bytes, at + 12, &part.hash().to_le_bytes());
         put(&mut bytes, at + ENTRY, part.name);
-        at += (ENTRY + part.name.len()).next_multiple_of(4);
+        at += part.entry();
     }
     bytes
 }

@@ -53,6 +53,8 @@ pub struct Object<'a> {
     pub attributes: Attributes,
     /// What it is of.
     pub content: Content<'a>,
+    /// Its blocks that are no holes: the first of each run, and how many there are.
+    pub runs: Vec<(u64, u64)>,
 }
 
 /// What an inode is of.
@@ -87,7 +89,7 @@ impl<'a> Contents<'a> {
             && !matches!(inodes[found].content, inodes::Content::Directory { .. })
         {
             let reason = "in ext4 it is a folder, for what checks find".to_owned();
-            return Err(inodes[found].refuse(reason));
+            return Err(inodes::refuse(inodes[found].path, reason));
         }
         let added = inodes.len();
         if found.is_none()
@@ -102,12 +104,15 @@ impl<'a> Contents<'a> {
         let objects = objects.map(|(index, inode)| Object::of(inode, index, sources, uuid));
         let mut objects: Vec<_> = objects.collect::<Result<_, _>>()?;
         if found.is_none() {
+            let directory = Directory::with_room([added, 0], ROOM_FOR_LOST);
+            let content = Content::Directory(directory);
             objects.push(Object {
                 kind: Kind::Directory,
                 mode: 0o700,
                 links: 2,
                 attributes: Attributes::default(),
-                content: Content::Directory(Directory::with_room([added, 0], ROOM_FOR_LOST)),
+                runs: content.runs(),
+                content,
             });
         }
         Ok(Self {
@@ -135,7 +140,7 @@ impl<'a> Contents<'a> {
     pub fn blocks(&self) -> u64 {
         let all = self.objects.iter();
         all.map(|object| {
-            let data: u64 = object.runs().iter().map(|run| run.1).sum();
+            let data: u64 = object.runs.iter().map(|run| run.1).sum();
             data + u64::from(object.attributes.block.is_some())
         })
         .sum()
@@ -159,25 +164,19 @@ impl<'a> Object<'a> {
         sources: &Sources,
         uuid: Uuid,
     ) -> Result<Self, Error> {
-        let refuse = |place: String| {
-            move |reason| Error::NotForFileSystem {
-                path: place,
-                reason,
-            }
-        };
-        let attributes = attributes::render(inode.attributes);
-        let attributes = attributes.map_err(refuse(inode.place()))?;
-        let place = inode.place();
+        let path = inode.path;
+        let refuse = |reason| inodes::refuse(path, reason);
+        let attributes = attributes::render(inode.attributes).map_err(refuse)?;
         let (kind, content) = match inode.content {
             inodes::Content::Directory { parent, entries } => {
                 let directory = Directory::of([index, parent], entries, uuid);
-                let directory = directory.map_err(refuse(place))?;
+                let directory = directory.map_err(refuse)?;
                 (Kind::Directory, Content::Directory(directory))
             }
             inodes::Content::File(content) => {
                 if content.size().div_ceil(BLOCK) > MOST_BLOCKS {
                     let reason = "a file has at most 16 TiB in ext4".to_owned();
-                    return Err(refuse(place)(reason));
+                    return Err(refuse(reason));
                 }
                 (Kind::File, Content::File(FileBytes::of(content, sources)))
             }
@@ -188,28 +187,9 @@ impl<'a> Object<'a> {
             mode: inode.mode,
             links: inode.links,
             attributes,
+            runs: content.runs(),
             content,
         })
-    }
-
-    /// The length in bytes.
-    pub fn size(&self) -> u64 {
-        match &self.content {
-            Content::Directory(directory) => directory.blocks() * BLOCK,
-            Content::File(FileBytes::Whole(content)) => content.size(),
-            Content::File(FileBytes::Sparse(map)) => map.length(),
-            Content::Symlink(target) => target.len() as u64,
-        }
-    }
-
-    /// Its blocks that are no holes: the first of each run, and how many there are.
-    pub fn runs(&self) -> Vec<(u64, u64)> {
-        match &self.content {
-            Content::File(FileBytes::Sparse(map)) => runs(map),
-            Content::Symlink(target) if (target.len() as u64) < SHORT_LINK => Vec::new(),
-            _ if self.size() == 0 => Vec::new(),
-            _ => vec![(0, self.size().div_ceil(BLOCK))],
-        }
     }
 
     /// Whether it is a file, whose blocks lie apart.
@@ -218,17 +198,32 @@ impl<'a> Object<'a> {
     }
 }
 
+impl Content<'_> {
+    /// The length in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Directory(directory) => directory.blocks() * BLOCK,
+            Self::File(FileBytes::Whole(content)) => content.size(),
+            Self::File(FileBytes::Sparse(map)) => map.length(),
+            Self::Symlink(target) => target.len() as u64,
+        }
+    }
+
+    fn runs(&self) -> Vec<(u64, u64)> {
+        match self {
+            Self::File(FileBytes::Sparse(map)) => runs(map),
+            Self::Symlink(target) if (target.len() as u64) < SHORT_LINK => Vec::new(),
+            _ if self.size() == 0 => Vec::new(),
+            _ => vec![(0, self.size().div_ceil(BLOCK))],
+        }
+    }
+}
+
 impl<'a> FileBytes<'a> {
     fn of(content: &'a FileContent, sources: &Sources) -> Self {
         match content {
             FileContent::Source(source, size) => match sources.data(*source) {
-                Some(data) => {
-                    let mut map = ExtentMap::hole(*size);
-                    for (start, length) in data {
-                        map.push_slice(*start, *length, *source, *start);
-                    }
-                    Self::Sparse(map)
-                }
+                Some(data) => Self::Sparse(ExtentMap::of_source(*size, *source, data)),
                 None => Self::Whole(content),
             },
             FileContent::Pieces(map) => Self::Sparse(map.clone()),

@@ -54,17 +54,13 @@ impl<'a> Directory<'a> {
     /// # Errors
     /// With the reason when it is too large.
     pub fn of(dots: [usize; 2], entries: Vec<Entry<'a>>, seed: Uuid) -> Result<Self, String> {
-        let length: usize = entries.iter().map(size).sum();
-        if DOTS + length <= TAIL {
-            let leaves = vec![Leaf { hash: 0, entries }];
-            let is_indexed = false;
-            return Ok(Self {
-                dots,
-                leaves,
-                is_indexed,
-            });
-        }
-        let leaves = leaves(entries, seed);
+        let length: usize = entries.iter().map(|entry| size(entry.name)).sum();
+        let is_indexed = DOTS + length > TAIL;
+        let leaves = if is_indexed {
+            leaves(entries, seed)
+        } else {
+            vec![Leaf { hash: 0, entries }]
+        };
         if leaves.len() > IN_ROOT * IN_NODE {
             return Err(format!(
                 "it has {} blocks of names, and ext4 at most {}",
@@ -72,7 +68,6 @@ impl<'a> Directory<'a> {
                 IN_ROOT * IN_NODE
             ));
         }
-        let is_indexed = true;
         Ok(Self {
             dots,
             leaves,
@@ -84,11 +79,10 @@ impl<'a> Directory<'a> {
     pub fn with_room(dots: [usize; 2], blocks: usize) -> Self {
         let mut leaves = Vec::new();
         leaves.resize_with(blocks, Leaf::default);
-        let is_indexed = false;
         Self {
             dots,
             leaves,
-            is_indexed,
+            is_indexed: false,
         }
     }
 
@@ -174,14 +168,14 @@ fn leaves(entries: Vec<Entry<'_>>, seed: Uuid) -> Vec<Leaf<'_>> {
     let mut leaves: Vec<Leaf<'_>> = Vec::new();
     let (mut free, mut last) = (0, None);
     for (hash, entry) in hashed {
-        if size(&entry) > free || leaves.is_empty() {
+        if size(entry.name) > free || leaves.is_empty() {
             free = TAIL;
             leaves.push(Leaf {
                 hash: hash | u32::from(last == Some(hash)),
                 entries: Vec::new(),
             });
         }
-        free -= size(&entry);
+        free -= size(entry.name);
         last = Some(hash);
         if let Some(leaf) = leaves.last_mut() {
             leaf.entries.push(entry);
@@ -190,9 +184,9 @@ fn leaves(entries: Vec<Entry<'_>>, seed: Uuid) -> Vec<Leaf<'_>> {
     leaves
 }
 
-/// The size of an entry.
-fn size(entry: &Entry<'_>) -> usize {
-    (ENTRY + entry.name.len()).next_multiple_of(4)
+/// The size of an entry with this name.
+fn size(name: &str) -> usize {
+    (ENTRY + name.len()).next_multiple_of(4)
 }
 
 /// A block of names in the making.
@@ -213,7 +207,7 @@ impl Block {
     }
 
     fn push(&mut self, inode: (u32, Kind), name: &str) {
-        let size = (ENTRY + name.len()).next_multiple_of(4);
+        let size = size(name);
         write_entry(&mut self.bytes, (self.at, size), inode, name);
         self.last = self.at;
         self.at += size;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::contents::{Contents, Object};
+use super::contents::Contents;
 use super::extent_tree::{self, LONGEST, Run};
 use super::geometry::Geometry;
 use super::journal;
@@ -67,7 +67,8 @@ impl Layout {
         for takes_files in [false, true] {
             for (object, place) in contents.objects.iter().zip(&mut places) {
                 if object.is_file() == takes_files {
-                    *place = place_object(object, &mut room);
+                    let has_attributes = object.attributes.block.is_some();
+                    *place = room.place(&object.runs, has_attributes);
                 }
             }
         }
@@ -75,7 +76,7 @@ impl Layout {
             let needed = geometry.grown_by(room.missing);
             return Err(Shortage { needed });
         }
-        let taken = room.taken(&geometry);
+        let taken = room.taken(geometry.blocks);
         Ok(Self {
             geometry,
             journal,
@@ -91,37 +92,28 @@ impl Layout {
     }
 }
 
-fn place_object(object: &Object<'_>, room: &mut Room) -> Place {
-    room.place(&object.runs(), object.attributes.block.is_some())
-}
-
 /// Blocks that are free, of which the first are taken first.
 struct Room {
     free: Vec<Range<u64>>,
     /// Which of those is begun.
     next: usize,
-    /// Its first block that is still free.
-    at: u64,
     /// How many blocks were asked for when there were none.
     missing: u64,
 }
 
+/// What lies between sorted ranges, up to an end.
+fn gaps(ranges: &[Range<u64>], end: u64) -> Vec<Range<u64>> {
+    let starts = std::iter::once(0).chain(ranges.iter().map(|range| range.end));
+    let ends = ranges.iter().map(|range| range.start).chain([end]);
+    let gaps = starts.zip(ends).map(|(start, end)| start..end);
+    gaps.filter(|gap| !gap.is_empty()).collect()
+}
+
 impl Room {
     fn of(geometry: &Geometry) -> Self {
-        let mut free = Vec::new();
-        let mut at = 0;
-        let end = geometry.blocks;
-        for taken in geometry.taken() {
-            free.push(at..taken.start);
-            at = taken.end;
-        }
-        free.push(at..end);
-        free.retain(|range| !range.is_empty());
-        let at = free.first().map_or(end, |range| range.start);
         Self {
-            free,
+            free: gaps(&geometry.taken(), geometry.blocks),
             next: 0,
-            at,
             missing: 0,
         }
     }
@@ -147,48 +139,25 @@ impl Room {
     /// Takes the next blocks for those of a file from `logical` on.
     fn take(&mut self, mut logical: u64, mut count: u64, runs: &mut Vec<Run>) {
         while count > 0 {
-            let Some(range) = self.free.get(self.next) else {
+            let Some(range) = self.free.get_mut(self.next) else {
                 self.missing += count;
                 return;
             };
-            let length = count.min(range.end - self.at).min(LONGEST);
+            let length = count.min(range.end - range.start).min(LONGEST);
             runs.push(Run {
                 // Files have at most so many blocks.
                 logical: u32::try_from(logical).unwrap_or(u32::MAX),
-                start: self.at,
+                start: range.start,
                 length,
             });
             (logical, count) = (logical + length, count - length);
-            self.at += length;
-            if self.at == range.end {
-                self.next += 1;
-                self.at = self
-                    .free
-                    .get(self.next)
-                    .map_or(range.end, |next| next.start);
-            }
+            range.start += length;
+            self.next += usize::from(range.is_empty());
         }
     }
 
-    /// What is taken by now, in order, with what was before.
-    fn taken(&self, geometry: &Geometry) -> Vec<Range<u64>> {
-        let begun = self.free.get(self.next).map(|range| range.start..self.at);
-        let begun = begun.filter(|range| !range.is_empty());
-        let full = self.free.iter().take(self.next).cloned();
-        let mut all: Vec<_> = geometry
-            .taken()
-            .into_iter()
-            .chain(full)
-            .chain(begun)
-            .collect();
-        all.sort_unstable_by_key(|range| range.start);
-        let mut joined: Vec<Range<u64>> = Vec::new();
-        for range in all {
-            match joined.last_mut() {
-                Some(last) if last.end == range.start => last.end = range.end,
-                _ => joined.push(range),
-            }
-        }
-        joined
+    /// What is taken by now of so many blocks, in order.
+    fn taken(&self, blocks: u64) -> Vec<Range<u64>> {
+        gaps(&self.free[self.next..], blocks)
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Volume<'a> {
                     let bytes = directory.render(|index| self.entry(index), checksum);
                     push_runs(&bytes, &place.runs, parts);
                 }
-                Content::Symlink(target) if object.size() < SHORT_LINK => {
+                Content::Symlink(target) if object.content.size() < SHORT_LINK => {
                     let mut text = [0; 60];
                     put(&mut text, 0, target.as_bytes());
                     map = Map::Other(text);
@@ -118,7 +118,7 @@ impl<'a> Volume<'a> {
                 kind: object.kind,
                 mode: object.mode,
                 links: object.links,
-                size: object.size(),
+                size: object.content.size(),
                 blocks: place.blocks(),
                 is_indexed,
                 map,

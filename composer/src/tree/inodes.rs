@@ -12,7 +12,7 @@ use crate::source::Sources;
 const LONGEST_NAME: usize = 255;
 
 /// The longest text of a link that Linux reads.
-pub(crate) const LONGEST_LINK: usize = 4095;
+const LONGEST_LINK: usize = 4095;
 
 /// Something with an inode, which belongs to root.
 #[derive(Debug)]
@@ -85,18 +85,27 @@ pub(crate) struct Entry<'a> {
     pub inode: usize,
 }
 
-impl Inode<'_> {
-    /// Where it is, for messages.
-    pub fn place(&self) -> String {
-        self.path
-            .map_or_else(|| "/".to_owned(), TreePath::to_string)
-    }
+/// Why what is at a place, or at the root, cannot be in a file system.
+pub(crate) fn refuse(path: Option<&TreePath>, reason: String) -> Error {
+    let path = path.map_or_else(|| "/".to_owned(), TreePath::to_string);
+    Error::NotForFileSystem { path, reason }
+}
 
-    /// Why it cannot be in a file system.
-    pub fn refuse(&self, reason: String) -> Error {
-        let path = self.place();
-        Error::NotForFileSystem { path, reason }
+/// Splits the name of an attribute: the number of its namespace among these, and what is left.
+///
+/// # Errors
+/// With the reason when a file system that knows these has no such name.
+pub(crate) fn namespaced<'a>(
+    name: &'a str,
+    known: &[(&str, u8)],
+) -> Result<(u8, &'a str), &'static str> {
+    let split = |(prefix, number): &(&str, u8)| Some((*number, name.strip_prefix(prefix)?));
+    let found = known.iter().find_map(split);
+    let (number, bare) = found.ok_or("it knows no such namespace")?;
+    if bare.len() > LONGEST_NAME {
+        return Err("its name is too long");
     }
+    Ok((number, bare))
 }
 
 /// The inodes of a tree: the root, then the others in path order. A file that has more
@@ -168,15 +177,20 @@ fn inode<'a>(
         content,
     };
     if path.name().len() > LONGEST_NAME {
-        return Err(inode.refuse(format!("a name has at most {LONGEST_NAME} bytes")));
+        return Err(refuse(
+            inode.path,
+            format!("a name has at most {LONGEST_NAME} bytes"),
+        ));
     }
     match &inode.content {
-        Content::Symlink(target) if target.len() > LONGEST_LINK => {
-            Err(inode.refuse(format!("a link leads at most {LONGEST_LINK} bytes far")))
-        }
-        Content::Symlink(target) if target.is_empty() || target.contains('\0') => {
-            Err(inode.refuse("a link leads somewhere, by a text without NUL".to_owned()))
-        }
+        Content::Symlink(target) if target.len() > LONGEST_LINK => Err(refuse(
+            inode.path,
+            format!("a link leads at most {LONGEST_LINK} bytes far"),
+        )),
+        Content::Symlink(target) if target.is_empty() || target.contains('\0') => Err(refuse(
+            inode.path,
+            "a link leads somewhere, by a text without NUL".to_owned(),
+        )),
         _ => Ok(inode),
     }
 }
